@@ -1,0 +1,71 @@
+"""Fixtures that several test modules share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from xaicore import GapClassifier, Prediction, WeightsUnavailableError, load_resnet50, sample_image
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def once_per_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Do something slow once, though pytest-xdist runs the tests in several processes.
+
+    `once_per_run(name, make)` calls `make(folder)` in whichever process comes first, lets the others wait,
+    and returns the folder to all. Nobody may change what is in it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.done").exists():
+                folder.mkdir()
+                make(folder)
+                (shared / f"{name}.done").touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def resnet50() -> GapClassifier:
+    """The real trained network. Fetched on first use; a user without any source gets a skip, CI a failure."""
+    try:
+        return load_resnet50(progress=False)
+    except WeightsUnavailableError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def chelsea(resnet50: GapClassifier) -> Prediction:
+    """The network's prediction for a real photograph that is wider than high, squashed: everything is seen."""
+    return resnet50.predict(sample_image("chelsea"), resize="squash")
+
+
+@pytest.fixture(scope="session")
+def site(once_per_run: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The folder of the book's pages, built for the tests as `make book` builds them."""
+    folder = once_per_run("site", build_site)
+    if (folder / "exit-status").read_text() != "0":
+        pytest.fail(f"The site doesn't build:\n{(folder / 'log').read_text()[-6000:]}", pytrace=False)
+    return folder / "_build" / "html"
+
+
+def build_site(folder: Path) -> None:
+    """Build into `folder` and note the exit status, so that a failed build fails every test that needs it."""
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT)]
+    options = ["--path-output", str(folder), "-W", "-n", "--keep-going"]
+    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    (folder / "log").write_text(done.stdout)
+    (folder / "exit-status").write_text(str(done.returncode))

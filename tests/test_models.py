@@ -1,0 +1,235 @@
+"""The GAP classifier: found in any network that has the form, refused with a reason in any that has not."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision import models as zoo
+from torchvision.models import ResNet50_Weights
+
+import xaicore.models
+from xaicore import GapClassifier, Prediction, load_resnet50, sample_image
+from xaicore.images import SAMPLES
+from xaicore.models import ClassScores, NotAGapClassifierError, Preprocessing, class_index, gap_classifier
+
+
+class Small(nn.Module):
+    """Two convolutions, pooling, one linear layer: the smallest GAP classifier."""
+
+    def __init__(self, bias: bool = True) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1)
+        )
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(8, 5, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.drop(self.body(x).mean(dim=(-2, -1))))
+
+
+QUALIFIES = [
+    "resnet18",
+    "resnext50_32x4d",
+    "densenet121",
+    "googlenet",
+    "inception_v3",
+    "efficientnet_b0",
+    "regnet_y_400mf",
+    "mobilenet_v2",
+    "shufflenet_v2_x0_5",
+    "mnasnet0_5",
+    "swin_t",
+]
+
+
+@pytest.mark.parametrize("name", QUALIFIES)
+def test_networks_of_the_form_are_found_and_complete(name: str) -> None:
+    """Completeness on a second input, against the untouched network's own output."""
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    network = zoo.get_model(name, weights=None, **options)
+    side = 299 if name == "inception_v3" else 224
+    model = gap_classifier(network, preprocessing=Preprocessing(crop_size=side))
+    x = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(1))
+    maps, scores = model.forward(x)
+    with torch.inference_mode():
+        own = network.eval()(x).numpy()
+    assert np.allclose(scores, own, atol=1e-5)
+    assert np.allclose(maps.mean(axis=(2, 3)) @ model.class_weights.T + model.bias, own, atol=1e-4)
+    assert maps.shape[2] > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("alexnet", "reads 'classifier.5' \\(ReLU\\)"),
+        ("mobilenet_v3_small", "Hardswish"),
+        ("vit_b_16", "not a global average"),
+        ("squeezenet1_1", "not out of a linear"),
+        ("convnext_tiny", "permute"),
+    ],
+)
+def test_other_networks_get_the_failing_property_and_a_way_out(name: str, reason: str) -> None:
+    with pytest.raises(NotAGapClassifierError, match=reason) as error:
+        gap_classifier(zoo.get_model(name, weights=None))
+    assert "Grad-CAM" in str(error.value)
+
+
+def test_vgg16_fails_for_its_three_linear_layers() -> None:
+    """VGG16's form with few channels: the real one has 138 million parameters, and the same form."""
+    network = zoo.VGG(nn.Sequential(nn.Conv2d(3, 512, 3, 32)), init_weights=False)
+    network.classifier = nn.Sequential(
+        nn.Linear(512 * 49, 8),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(8, 8),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(8, 9),
+    )
+    with pytest.raises(NotAGapClassifierError, match=r"reads 'classifier\.4' \(ReLU\)"):
+        gap_classifier(network)
+
+
+def test_something_between_pooling_and_head_is_named() -> None:
+    class Flipped(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.body(x).mean(dim=(2, 3)).flip(1))
+
+    with pytest.raises(NotAGapClassifierError, match="flip"):
+        gap_classifier(Flipped())
+
+
+def test_a_graph_that_looks_right_but_is_not_is_caught_by_the_numbers() -> None:
+    """A head that also doubles its input looks like nn.Linear to the graph."""
+
+    class Doubling(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(2 * x)
+
+    Doubling.__module__ = "torch.nn.modules.linear"  # so that the tracer doesn't look inside
+    network = Small()
+    network.head = Doubling(8, 5)
+    with pytest.raises(NotAGapClassifierError, match="misses the network's own scores"):
+        gap_classifier(network)
+
+
+def test_untraceable_and_multi_output_networks() -> None:
+    class Branching(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x if x.sum() > 0 else -x)
+
+    class Tuple(Small):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+            return super().forward(x), x
+
+    with pytest.raises(NotAGapClassifierError, match="traced"):
+        gap_classifier(Branching())
+    with pytest.raises(NotAGapClassifierError, match="tuple"):
+        gap_classifier(Tuple())
+
+
+def test_the_callers_network_stays_as_it_was() -> None:
+    network = Small().train()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    model = gap_classifier(network, categories=list("abcde"))
+    model.predict(np.zeros((64, 64, 3), np.uint8))
+    assert network.training
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    assert not any(
+        m._forward_hooks or m._backward_hooks for m in [*network.modules(), *model.network.modules()]
+    )
+
+
+def test_a_head_without_bias_has_bias_zero() -> None:
+    model = gap_classifier(Small(bias=False))
+    assert model.bias.tolist() == [0.0] * 5
+    assert model.head == "head"
+    assert model.categories[4] == "class 4"
+    with pytest.raises(ValueError, match="2 class names for 5 classes"):
+        gap_classifier(Small(), categories=["a", "b"])
+
+
+# --- class names -----------------------------------------------------------------------------------------
+
+
+def test_class_index() -> None:
+    names = ["tabby", "tiger cat", "crane", "Crane", "Great Dane"]
+    assert class_index(1, names) == class_index(np.int64(1), names) == class_index(" Tiger CAT ", names) == 1
+    with pytest.raises(ValueError, match=r"2 classes are called 'crane'.*\[2, 3\]"):
+        class_index("crane", names)
+    with pytest.raises(ValueError, match="Did you mean 'tabby'"):
+        class_index("taby", names)
+    with pytest.raises(ValueError, match="'tiger cat'"):
+        class_index("cat", names)
+    for target in (5, -1):
+        with pytest.raises(ValueError, match="5 classes"):
+            class_index(target, names)
+    for target in (1.5, None, True):
+        with pytest.raises(ValueError, match="name or an index"):
+            class_index(target, names)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="No class"):
+        class_index("", names)
+
+
+# --- the real network ------------------------------------------------------------------------------------
+
+
+def test_completeness_on_every_sample_photograph(resnet50: GapClassifier) -> None:
+    """S_c = Σ_k w_k^c F_k + b_c for all 1000 classes, to 1e-4 in logits."""
+    for prediction in resnet50.predict_many([sample_image(name) for name in SAMPLES]):
+        rebuilt = prediction.feature_maps.mean(axis=(1, 2)) @ prediction.class_weights.T + prediction.bias
+        assert np.abs(rebuilt - prediction.scores).max() < 1e-4
+
+
+def test_prediction(resnet50: GapClassifier, chelsea: Prediction) -> None:
+    assert chelsea.feature_maps.shape == (2048, 7, 7)
+    assert chelsea.scores.shape == (1000,)
+    assert abs(chelsea.probabilities.sum() - 1) < 1e-12
+    expected = torch.softmax(torch.tensor(chelsea.scores, dtype=torch.float64), 0).numpy()
+    assert np.allclose(chelsea.probabilities, expected, atol=1e-12)
+    top = chelsea.top(5)
+    assert [row.score for row in top] == sorted((row.score for row in top), reverse=True)
+    assert "cat" in top[0].name or top[0].name == "tabby"
+    assert chelsea.index() == top[0].index == chelsea.index(top[0].name)
+    assert top[0].name in repr(chelsea)
+    assert chelsea._repr_html_().count("<tr>") == 6
+    assert str(resnet50.provenance) in repr(resnet50)
+    wide = resnet50.predict(sample_image("chelsea"), resize="full")
+    assert wide.feature_maps.shape == (2048, 7, 11)
+
+
+def test_predict_many_equals_predict(resnet50: GapClassifier) -> None:
+    photos = [sample_image("chelsea"), sample_image("coffee"), sample_image("bull_mastiff")]
+    for mode in ("crop", "full"):
+        together = resnet50.predict_many(photos, mode)  # type: ignore[arg-type]
+        for photo, prediction in zip(photos, together, strict=True):
+            alone = resnet50.predict(photo, mode)  # type: ignore[arg-type]
+            assert np.allclose(alone.scores, prediction.scores, atol=1e-4)
+
+
+def test_tables_escape_html() -> None:
+    row = xaicore.models.ClassScore(0, "<b>x</b>", 1.0, 0.5)
+    assert "<b>" not in ClassScores([row])._repr_html_()
+
+
+def test_load_resnet50_takes_the_preprocessing_and_strides_that_its_weights_ask_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    state = zoo.resnet50().state_dict()
+    for source, early, entry in [
+        ("imagenet1k_v1", False, ResNet50_Weights.IMAGENET1K_V1),
+        ("imagenet1k_v2", False, ResNet50_Weights.IMAGENET1K_V2),
+        ("msra", True, ResNet50_Weights.IMAGENET1K_V1),
+    ]:
+        provenance = SimpleNamespace(source=source, stride_in_1x1=early)
+        monkeypatch.setattr(xaicore.models, "fetch_resnet50", lambda *_, p=provenance: (state, p))
+        model = load_resnet50(source)
+        assert model.preprocessing == Preprocessing.of(entry)
+        assert model.categories == tuple(entry.meta["categories"])
+        block = model.network.get_submodule("layer3.0")
+        assert block.conv1.stride == ((2, 2) if early else (1, 1))
+        assert block.conv2.stride == ((1, 1) if early else (2, 2))

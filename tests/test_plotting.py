@@ -1,0 +1,69 @@
+"""Figures: the arrays behind them say what they should, and each figure can be drawn."""
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from xaicore import Prediction, heat_map, secam
+from xaicore.plotting import (
+    as_svg,
+    cut_out,
+    outlines,
+    overlay,
+    show_images,
+    show_maps,
+    show_secam,
+    use_book_style,
+)
+
+PHOTO = np.full((40, 60, 3), 128, np.uint8)
+
+
+def test_overlay_shows_sign_size_and_what_was_never_seen() -> None:
+    heat = np.zeros((40, 60))
+    heat[:10], heat[10:20], heat[30:] = 2.0, -2.0, np.nan
+    picture = overlay(PHOTO, heat).astype(int)
+    positive, negative, zero = picture[5, 5], picture[15, 5], picture[25, 5]
+    assert positive[0] > positive[2] + 50, "evidence for is red"
+    assert negative[2] > negative[0] + 50, "evidence against is blue"
+    assert len(set(zero)) == 1, "no evidence leaves the photograph grey"
+    assert len(np.unique(picture[30:].reshape(-1, 3), axis=0)) == 2, "never seen is striped"
+    faint = overlay(PHOTO, heat, limit=20).astype(int)[5, 5]
+    assert 0 < faint[0] - faint[2] < positive[0] - positive[2]
+    assert np.isfinite(overlay(PHOTO, np.zeros((40, 60)))).all()
+    with pytest.raises(ValueError, match="on_photo"):
+        overlay(PHOTO, np.zeros((7, 7)))
+
+
+def test_outlines_and_cut_out_leave_the_original_alone() -> None:
+    labels = np.zeros((40, 60), int)
+    labels[:, 30:] = 1
+    drawn = outlines(PHOTO, labels)
+    assert (drawn[:, 29:31] == (255, 220, 0)).all()
+    assert (drawn[:, :28] == 128).all()
+    kept = cut_out(PHOTO, labels == 1)
+    assert (kept[:, 30:] == 128).all()
+    assert (kept[:, :30] > 200).all()
+    assert (PHOTO == 128).all()
+
+
+def test_figures_can_be_drawn(chelsea: Prediction) -> None:
+    use_book_style()
+    heat = heat_map(chelsea)
+    result = secam(chelsea, segments=30)
+    grid = show_images([PHOTO, heat, PHOTO, PHOTO], ["a", "b\nc", "d", "e"])
+    assert sum(bool(axis.images) for axis in grid.axes) == 4
+    maps = show_maps(chelsea.image, [heat, -heat], ["for", "against"], photo=True)
+    assert [axis.get_title() for axis in maps.axes[:3]] == ["photograph", "for", "against"]
+    assert "units" in maps.axes[-1].get_xlabel()
+    regions = result.regions(top=3)
+    shown = show_secam(result, regions)
+    assert shown.axes[3].get_title().startswith("3 regions")
+    svg = as_svg(shown)
+    assert svg.data.startswith("<svg")
+    assert not plt.fignum_exists(shown.number)
+    plt.close("all")

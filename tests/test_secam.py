@@ -1,0 +1,134 @@
+"""SeCAM: its identities, its regions, and XRAI's fast mode as a second implementation."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from xaicore import GapClassifier, Prediction, heat_map, sample_image, secam, select, superpixel_scores
+from xaicore.images import fit
+from xaicore.secam import paint, within_variance
+from xaicore.superpixels import check_labels
+
+maps = arrays(np.float64, (8, 9), elements=st.floats(-10, 10))
+partitions = arrays(np.int64, (8, 9), elements=st.integers(0, 6))
+
+
+@settings(deadline=None)
+@given(a=maps, b=maps, labels=partitions, factor=st.floats(-3, 3))
+def test_identity_6(a: np.ndarray, b: np.ndarray, labels: np.ndarray, factor: float) -> None:
+    """SeCAM keeps the area-weighted mean, is idempotent and linear, and splits the variance."""
+    clean = check_labels(labels, a.shape)
+
+    def averaged(m: np.ndarray) -> np.ndarray:
+        return paint(superpixel_scores(m, labels), clean)
+
+    assert np.isclose(averaged(a).mean(), a.mean(), atol=1e-9)
+    assert np.allclose(averaged(averaged(a)), averaged(a), atol=1e-9)
+    assert np.allclose(averaged(a + factor * b), averaged(a) + factor * averaged(b), atol=1e-8)
+    assert np.isclose(a.var(), averaged(a).var() + within_variance(a, labels), atol=1e-8)
+
+
+@given(maps)
+def test_identity_6_at_its_ends(m: np.ndarray) -> None:
+    """One pixel per superpixel gives the CAM back; one superpixel gives its mean."""
+    assert np.allclose(superpixel_scores(m, np.arange(m.size).reshape(m.shape)), m.ravel())
+    assert np.allclose(superpixel_scores(m, np.zeros(m.shape, int)), [m.mean()])
+
+
+@settings(deadline=None)
+@given(m=maps, labels=partitions, hidden=arrays(np.bool_, (8, 9)))
+def test_scores_written_out_with_unseen_pixels(m: np.ndarray, labels: np.ndarray, hidden: np.ndarray) -> None:
+    m = np.where(hidden, np.nan, m)
+    for statistic, function in (("mean", np.mean), ("max", np.max), ("median", np.median)):
+        scores = superpixel_scores(m, labels, statistic)  # type: ignore[arg-type]
+        for score, label in zip(scores, np.unique(labels), strict=True):
+            values = m[(labels == label) & ~hidden]
+            assert np.isclose(score, function(values)) if len(values) else np.isnan(score)
+
+
+def test_equals_xrai_in_fast_mode(resnet50: GapClassifier) -> None:
+    """saliency's XRAI with the same segments and the CAM as base attribution."""
+    for name in ("chelsea", "bald_eagle"):
+        result = secam(resnet50.predict(sample_image(name), "squash"))
+        segments = [result.labels == s for s in range(len(result.scores))]
+        xrai = xrai_fast(result.image, result.heat, segments)
+        assert np.abs(xrai - result.map).max() < 1e-9
+
+
+def xrai_fast(image: np.ndarray, heat: np.ndarray, segments: list[np.ndarray]) -> np.ndarray:
+    from saliency.core import XRAI, XRAIParameters
+
+    parameters = XRAIParameters(algorithm="fast")
+    parameters.experimental_params["min_pixel_diff"] = 1
+    return XRAI().GetMask(
+        image.astype(np.float32),
+        lambda *_, **__: None,
+        segments=segments,
+        base_attribution=np.repeat(heat[..., None], 3, axis=2),
+        extra_parameters=parameters,
+    )
+
+
+def test_completeness_survives(chelsea: Prediction) -> None:
+    """Squashed to 224 and drawn at 224: the area-weighted mean of SeCAM plus b_c is S_c."""
+    photo = chelsea.input_image
+    square = Prediction(**{**vars(chelsea), "image": photo, "geometry": fit(photo, "squash")[1]})
+    result = secam(square)
+    assert abs(result.map.mean() + square.bias[square.index()] - square.score().score) < 1e-4
+
+
+def test_secam_of_the_real_network(chelsea: Prediction, resnet50: GapClassifier) -> None:
+    result = secam(chelsea, segments=80)
+    assert np.allclose(result.heat, heat_map(chelsea))
+    assert np.array_equal(result.map, result.scores[result.labels])
+    regions = result.regions(top=5)
+    assert [r.score for r in regions] == sorted(result.scores, reverse=True)[:5]
+    everything = result.regions(top=10_000)
+    assert everything.evidence == pytest.approx(1)
+    assert everything.area < 1
+    assert regions.area == pytest.approx(result.mask(regions).mean())
+    assert len(list(csv.DictReader(io.StringIO(regions.to_csv())))) == 5
+    assert repr(regions).count("\n") == 6
+    assert regions._repr_html_().count("<tr>") == 7
+    assert result.target.name in repr(result)
+    cropped = secam(resnet50.predict(sample_image("chelsea")))
+    assert np.isnan(cropped.map).any()
+    assert cropped.regions(threshold=0.01).area <= 1
+    own = np.add.outer(np.arange(300) // 100, np.arange(451) // 200) + 7
+    assert len(secam(chelsea, labels=own).scores) == len(np.unique(own))
+
+
+def test_select() -> None:
+    scores = np.array([1.0, np.nan, 4.0, -2.0, 2.0, 0.0])
+    assert select(scores, top=2).tolist() == [2, 4]
+    assert select(scores, top=99).tolist() == [2, 4, 0], "never one without evidence"
+    assert select(scores, threshold=0.5).tolist() == [2, 4]
+    assert select(scores, threshold=1).tolist() == [2]
+    assert select(-np.abs(scores), top=3).tolist() == []
+    assert select(-np.abs(scores), threshold=0.5).tolist() == []
+    for wrong in ({}, {"top": 1, "threshold": 0.5}, {"top": 0}, {"threshold": 0}, {"threshold": 1.5}):
+        with pytest.raises(ValueError, match=r"top|threshold"):
+            select(scores, **wrong)
+
+
+def test_a_class_with_no_evidence_gives_an_empty_table(chelsea: Prediction) -> None:
+    nothing = Prediction(**{**vars(chelsea), "feature_maps": np.zeros_like(chelsea.feature_maps)})
+    regions = secam(nothing, 0).regions(top=3)
+    assert len(regions) == regions.area == regions.evidence == 0
+    assert "together" in repr(regions)
+
+
+def test_bad_arguments(chelsea: Prediction) -> None:
+    with pytest.raises(ValueError, match="mean, max, median"):
+        secam(chelsea, statistic="mode")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="on the photograph itself"):
+        secam(chelsea, labels=np.zeros((7, 7), int))
+    with pytest.raises(ValueError, match="drop segments="):
+        secam(chelsea, labels=np.zeros((300, 451), int), segments=5)
+    with pytest.raises(ValueError, match="No class"):
+        secam(chelsea, "unicorn cat")

@@ -1,0 +1,73 @@
+"""Superpixels: a partition of the photograph, by whichever method."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from skimage.segmentation import slic
+from skimage.transform import rescale
+
+from xaicore import sample_image, superpixels
+from xaicore.superpixels import Method, check_labels
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return (rescale(sample_image("coffee"), 0.4, channel_axis=2, anti_aliasing=True) * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_labels_are_a_partition_without_gaps(photo: np.ndarray, method: Method) -> None:
+    labels = superpixels(photo, method=method)
+    assert labels.shape == photo.shape[:2]
+    assert (np.bincount(labels.ravel()) > 0).all()
+    assert labels.min() == 0
+    assert labels.max() > 5
+    assert np.array_equal(labels, superpixels(photo, method=method)), "not deterministic"
+
+
+def test_slic_is_scikit_images_on_rgb(photo: np.ndarray) -> None:
+    expected = slic(photo, n_segments=60, compactness=20, start_label=0)
+    assert np.array_equal(superpixels(photo, 60, compactness=20), check_labels(expected, photo.shape[:2]))
+    assert not np.array_equal(superpixels(photo, 60), superpixels(photo[..., ::-1].copy(), 60))
+
+
+def test_more_segments_asked_gives_more(photo: np.ndarray) -> None:
+    for method in ("slic", "watershed"):
+        counts = [superpixels(photo, n, method).max() + 1 for n in (10, 50, 200)]
+        assert counts == sorted(set(counts))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": "voronoi"}, "slic, felzenszwalb, quickshift, watershed"),
+        ({"segments": 0}, "at least 1"),
+        ({"segments": 10, "method": "felzenszwalb"}, "scale="),
+        ({"segments": 10, "method": "quickshift"}, "kernel_size="),
+    ],
+)
+def test_bad_arguments(photo: np.ndarray, arguments: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        superpixels(photo, **arguments)
+
+
+def test_bad_pictures_and_label_maps(photo: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="read_image"):
+        superpixels(photo / 255)
+    with pytest.raises(ValueError, match="on the photograph itself"):
+        check_labels(np.zeros((7, 7), int), (14, 14))
+    with pytest.raises(ValueError, match="whole numbers"):
+        check_labels(np.zeros((7, 7)), (7, 7))
+
+
+@settings(deadline=None)
+@given(arrays(np.int64, (6, 7), elements=st.integers(-5, 1000)))
+def test_check_labels_renames_and_nothing_else(labels: np.ndarray) -> None:
+    clean = check_labels(labels, (6, 7))
+    assert set(np.unique(clean)) == set(range(len(np.unique(labels))))
+    same = labels.ravel()[:, None] == labels.ravel()
+    assert np.array_equal(same, clean.ravel()[:, None] == clean.ravel())

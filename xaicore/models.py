@@ -1,0 +1,449 @@
+"""A *GAP classifier*: feature maps f_k → global average pooling F_k → one linear layer w, b → scores S_c.
+
+    F_k = (1/Z) Σ_(x,y) f_k(x,y)          S_c = Σ_k w_k^c F_k + b_c
+
+Only a network of this form has an exact class activation map, so the form is checked, not assumed: the
+computation graph is walked back from the scores, and then one pass through the network must agree with the
+equation.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, fx, nn
+from torchvision.models import ResNet50_Weights, resnet50
+from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
+
+from xaicore.images import Geometry, Photo, Resize, fit, read_image
+from xaicore.weights import Provenance, adapt_to_msra, fetch_resnet50
+
+Floats = NDArray[np.float32]
+Target = int | str
+
+
+class NotAGapClassifierError(ValueError):
+    """The network is not of the form feature maps → global average pooling → one linear layer."""
+
+
+# --- preprocessing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photograph becomes the network's input; sizes in pixels, `mean` and `std` of RGB in [0, 1]."""
+
+    resize_size: int = 256
+    crop_size: int = 224
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    interpolation: Image.Resampling = Image.Resampling.BILINEAR
+
+    @classmethod
+    def of(cls, weights: Any) -> Preprocessing:
+        """The preprocessing that comes with a torchvision weights entry, read from its `transforms()`."""
+        t = weights.transforms()
+        return cls(
+            resize_size=t.resize_size[0],
+            crop_size=t.crop_size[0],
+            mean=tuple(t.mean),
+            std=tuple(t.std),
+            interpolation=Image.Resampling[t.interpolation.name],
+        )
+
+    def fit(self, image: Photo, resize: Resize = "crop") -> tuple[Photo, Geometry]:
+        """Resize and crop only: the picture that the network sees, and where the photo's pixels went."""
+        red, green, blue = (round(255 * value) for value in self.mean)
+        return fit(
+            image,
+            resize,
+            resize_size=self.resize_size,
+            crop_size=self.crop_size,
+            interpolation=self.interpolation,
+            fill=(red, green, blue),
+        )
+
+    def normalise(self, picture: Photo) -> Tensor:
+        """(h, w, 3) uint8 → (3, h, w) float32:  (value/255 − mean) / std  for each channel."""
+        values = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
+        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        return (values - mean) / std
+
+
+# --- class names ---------------------------------------------------------------------------------------
+
+
+def class_index(target: Target, categories: Sequence[str]) -> int:
+    """Index of a class given by index or by name (letter case doesn't matter).
+
+    Raises:
+        ValueError: no such class (near names are suggested), or a name that several classes share.
+    """
+    if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
+        if not 0 <= target < len(categories):
+            raise ValueError(f"Class {target} is out of range: this network has {len(categories)} classes.")
+        return int(target)
+    if not isinstance(target, str):
+        raise ValueError(f"A class is a name or an index, not {type(target).__name__}.")
+    names = [name.casefold() for name in categories]
+    wanted = target.strip().casefold()
+    found = [i for i, name in enumerate(names) if name == wanted]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{len(found)} classes are called {target!r}; give one of the indices {found}.")
+    near = [name for name in names if wanted and wanted in name][:5]
+    near += [n for n in difflib.get_close_matches(wanted, names, n=5, cutoff=0.5) if n not in near]
+    hint = f" Did you mean {', '.join(repr(categories[names.index(n)]) for n in near[:5])}?" if near else ""
+    raise ValueError(f"No class is called {target!r}.{hint}")
+
+
+# --- what a network says of one photograph -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One row of a top-k table: `score` is S_c (a logit), `probability` its softmax in [0, 1]."""
+
+    index: int
+    name: str
+    score: float
+    probability: float
+
+
+class ClassScores(tuple[ClassScore, ...]):
+    """Rows of :class:`ClassScore`, best first, that show as a table in a notebook and in a terminal."""
+
+    def __repr__(self) -> str:
+        width = max((len(row.name) for row in self), default=5)
+        lines = [f"{'class':<{width}}  index   score  probability"]
+        lines += [f"{r.name:<{width}}  {r.index:5d}  {r.score:6.2f}  {r.probability:11.1%}" for r in self]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{html.escape(r.name)}</td><td>{r.index}</td><td>{r.score:.2f}</td>"
+            f"<td>{r.probability:.1%}</td></tr>"
+            for r in self
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("class", "index", "score", "probability"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """Everything that one forward pass says of one photograph; a map needs nothing else.
+
+    Attributes:
+        image: the photograph, (H, W, 3) uint8.
+        input_image: what the network saw of it, (h', w', 3) uint8.
+        geometry: which pixel of the photograph is which pixel of the input.
+        feature_maps: f_k(x,y), (K, h, w) float32.
+        scores: S_c as the network itself computed them, (C,) float32 logits.
+        class_weights: w, (C, K) float32. `bias`: b, (C,) float32 (zeros for a layer without bias).
+        categories: the C class names.
+        provenance: where the weights came from.
+    """
+
+    image: Photo
+    input_image: Photo
+    geometry: Geometry
+    feature_maps: Floats
+    scores: Floats
+    class_weights: Floats
+    bias: Floats
+    categories: tuple[str, ...]
+    provenance: Provenance | str
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the scores, (C,), in [0, 1], summing to 1."""
+        shifted = np.exp(self.scores.astype(np.float64) - self.scores.max())
+        return np.asarray(shifted / shifted.sum())
+
+    def index(self, target: Target | None = None) -> int:
+        """Class index of a name or index; of the class with the highest score if `target` is None."""
+        return int(self.scores.argmax()) if target is None else class_index(target, self.categories)
+
+    def score(self, target: Target | None = None) -> ClassScore:
+        """Score and probability of one class."""
+        c = self.index(target)
+        return ClassScore(c, self.categories[c], float(self.scores[c]), float(self.probabilities[c]))
+
+    def top(self, k: int = 5) -> ClassScores:
+        """The k classes with the highest scores, best first."""
+        return ClassScores(self.score(int(c)) for c in np.argsort(-self.scores, kind="stable")[:k])
+
+    def __repr__(self) -> str:
+        return repr(self.top())
+
+    def _repr_html_(self) -> str:
+        return self.top()._repr_html_()
+
+
+# --- the network ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class GapClassifier:
+    """A verified GAP classifier. Make one with :func:`load_resnet50` or :func:`gap_classifier`.
+
+    Attributes:
+        network: the whole network, in evaluation mode.
+        extractor: a module that returns {"features": (N, K, h, w), "scores": (N, C)} for a batch.
+        features, head: names of the node that gives f_k and of the linear layer.
+        class_weights, bias: w (C, K) and b (C,), float32.
+    """
+
+    network: nn.Module
+    extractor: nn.Module = field(repr=False)
+    features: str
+    head: str
+    class_weights: Floats
+    bias: Floats
+    categories: tuple[str, ...]
+    preprocessing: Preprocessing
+    provenance: Provenance | str
+
+    def forward(self, batch: Tensor) -> tuple[Floats, Floats]:
+        """Feature maps (N, K, h, w) and scores (N, C) of a normalised batch (N, 3, h', w'), in one pass."""
+        with torch.inference_mode():
+            out = self.extractor(batch.to(next(self.network.parameters()).device))
+        return out["features"].float().cpu().numpy(), out["scores"].float().cpu().numpy()
+
+    def predict(self, image: Any, resize: Resize = "crop") -> Prediction:
+        """Classify one photograph: anything that :func:`xaicore.images.read_image` takes."""
+        return self.predict_many([image], resize)[0]
+
+    def predict_many(self, images: Sequence[Any], resize: Resize = "crop") -> list[Prediction]:
+        """Classify several photographs, one at a time where their input sizes differ, else in one batch."""
+        photos = [read_image(image) for image in images]
+        fitted = [self.preprocessing.fit(photo, resize) for photo in photos]
+        inputs = [self.preprocessing.normalise(picture) for picture, _ in fitted]
+        if len({x.shape for x in inputs}) == 1:
+            maps, scores = self.forward(torch.stack(inputs))
+            results = list(zip(maps, scores, strict=True))
+        else:
+            results = [(m[0], s[0]) for m, s in (self.forward(x[None]) for x in inputs)]
+        return [
+            Prediction(
+                photo,
+                picture,
+                geometry,
+                feature_maps,
+                scores,
+                self.class_weights,
+                self.bias,
+                self.categories,
+                self.provenance,
+            )
+            for photo, (picture, geometry), (feature_maps, scores) in zip(
+                photos, fitted, results, strict=True
+            )
+        ]
+
+    def __repr__(self) -> str:
+        classes, channels = self.class_weights.shape
+        return (
+            f"{type(self.network).__name__}: {channels} feature maps at '{self.features}' → "
+            f"average → '{self.head}' → {classes} classes\nweights: {self.provenance}"
+        )
+
+
+def load_resnet50(weights: str = "auto", progress: bool = True) -> GapClassifier:
+    """ResNet50 trained on ImageNet-1k (He et al. 2016).
+
+    Args:
+        weights: "imagenet1k_v1" or "imagenet1k_v2" (torchvision), "msra" (He et al.'s own release), or
+            "auto": the first of V1 and MSRA that is in the cache, else V1, else, where its host can't be
+            reached, MSRA.
+        progress: show a progress bar while downloading.
+
+    Raises:
+        ValueError: an unknown name.
+        xaicore.weights.WeightsUnavailableError: no source could be had; the message says how to help.
+    """
+    state, provenance = fetch_resnet50(weights, progress)
+    network = resnet50()
+    if provenance.stride_in_1x1:
+        adapt_to_msra(network)
+    network.load_state_dict(state)
+    entry = (
+        ResNet50_Weights.IMAGENET1K_V2
+        if provenance.source == "imagenet1k_v2"
+        else ResNet50_Weights.IMAGENET1K_V1
+    )
+    return gap_classifier(
+        network,
+        preprocessing=Preprocessing.of(entry),
+        categories=entry.meta["categories"],
+        provenance=provenance,
+    )
+
+
+def gap_classifier(
+    network: nn.Module,
+    *,
+    preprocessing: Preprocessing | None = None,
+    categories: Sequence[str] | None = None,
+    provenance: Provenance | str = "the caller's own network",
+) -> GapClassifier:
+    """Find and verify feature maps, pooling and linear head in any classifier that torch.fx can trace.
+
+    The graph is walked back from the scores: one `nn.Linear`, then an average over all places, then the
+    feature maps; dropout, flattening and identities in between are allowed. Then one random batch must give
+    mean(f)·wᵀ + b = scores. The caller's network is copied, so that its mode and parameters stay untouched.
+
+    Args:
+        network: maps (N, 3, h', w') to (N, C) scores.
+        preprocessing: for a torchvision weights entry, `Preprocessing.of(entry)`; default ImageNet's usual.
+        categories: C class names; default "class 0", "class 1", …
+
+    Raises:
+        NotAGapClassifierError: the message names the property that fails and what to do instead.
+    """
+    network = copy.deepcopy(network).eval()
+    preprocessing = preprocessing or Preprocessing()
+    tracer = NodePathTracer(**_tracer_options())
+    try:
+        graph = tracer.trace(network)
+    except Exception as error:  # torch.fx raises many types
+        raise NotAGapClassifierError(
+            f"{_name(network)} can't be traced by torch.fx ({error}), so its last layers can't be checked. "
+            "Take control flow that depends on data out of forward()."
+        ) from error
+    feature_node, head_node = _walk_back(graph, network)
+    names = tracer.node_to_qualname
+    head = network.get_submodule(str(head_node.target))
+    assert isinstance(head, nn.Linear)
+    extractor = create_feature_extractor(
+        network,
+        {names[feature_node]: "features", names[head_node]: "scores"},
+        tracer_kwargs=_tracer_options(),
+        suppress_diff_warning=True,
+    ).eval()
+    weight = head.weight.detach().float().cpu().numpy()
+    bias = (
+        np.zeros(len(weight), np.float32) if head.bias is None else head.bias.detach().float().cpu().numpy()
+    )
+    if categories is None:
+        categories = [f"class {c}" for c in range(len(weight))]
+    if len(categories) != len(weight):
+        raise ValueError(f"{len(categories)} class names for {len(weight)} classes. Give one name for each.")
+    classifier = GapClassifier(
+        network=network,
+        extractor=extractor,
+        features=names[feature_node],
+        head=str(head_node.target),
+        class_weights=weight,
+        bias=bias,
+        categories=tuple(categories),
+        preprocessing=preprocessing,
+        provenance=provenance,
+    )
+    _verify(classifier)
+    return classifier
+
+
+_TRANSPARENT_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten)
+_TRANSPARENT_CALLS = (torch.flatten, nn.functional.dropout, nn.functional.dropout2d)
+_TRANSPARENT_METHODS = ("flatten", "view", "reshape", "squeeze")
+_INSTEAD = (
+    " CAM is exact only for feature maps → global average pooling → one linear layer. For this network use "
+    "Grad-CAM (captum.attr.LayerGradCam) or occlusion (captum.attr.Occlusion), or replace its classifier by "
+    "pooling and one linear layer and fine-tune it."
+)
+
+
+def _tracer_options() -> dict[str, Any]:
+    """What create_feature_extractor would choose by itself: our walk must name the nodes as it does."""
+    leaves = [c for c in vars(torchvision.ops).values() if isinstance(c, type) and issubclass(c, nn.Module)]
+    return {"autowrap_modules": (math, torchvision.ops), "leaf_modules": leaves}
+
+
+def _walk_back(graph: fx.Graph, network: nn.Module) -> tuple[fx.Node, fx.Node]:
+    """The nodes of the feature maps and of the linear head, or an error that says what stands in the way."""
+    output = next(node for node in reversed(list(graph.nodes)) if node.op == "output")
+    head = _skip_transparent(output.args[0], network)
+    if not isinstance(_module(head, network), nn.Linear):
+        raise NotAGapClassifierError(
+            f"{_name(network)}: the scores come out of {_describe(head, network)}, not out of a linear "
+            f"layer.{_INSTEAD}"
+        )
+    pool = _skip_transparent(head.args[0], network)
+    if not _is_global_average(pool, network):
+        raise NotAGapClassifierError(
+            f"{_name(network)}: the linear layer '{head.target}' reads {_describe(pool, network)}, not a "
+            f"global average over the feature maps.{_INSTEAD}"
+        )
+    features = pool.args[0]
+    assert isinstance(features, fx.Node)
+    return features, head
+
+
+def _skip_transparent(node: Any, network: nn.Module) -> fx.Node:
+    """Go back over what changes no value in evaluation mode: dropout, flattening, identity."""
+    while isinstance(node, fx.Node) and (
+        isinstance(_module(node, network), _TRANSPARENT_MODULES)
+        or (node.op == "call_function" and node.target in _TRANSPARENT_CALLS)
+        or (node.op == "call_method" and node.target in _TRANSPARENT_METHODS)
+    ):
+        node = node.args[0]
+    if not isinstance(node, fx.Node):
+        raise NotAGapClassifierError(
+            f"{_name(network)} returns {type(node).__name__}, not one tensor of scores.{_INSTEAD}"
+        )
+    return node
+
+
+def _module(node: fx.Node, network: nn.Module) -> nn.Module | None:
+    return network.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def _is_global_average(node: fx.Node, network: nn.Module) -> bool:
+    """Adaptive pooling to 1×1, or a mean over the last two axes."""
+    module = _module(node, network)
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return module.output_size in (1, (1, 1), [1, 1])
+    if node.target is nn.functional.adaptive_avg_pool2d:
+        return node.args[1] in (1, (1, 1), [1, 1])
+    if node.target in ("mean", torch.mean):
+        axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", ())
+        return isinstance(axes, (list, tuple)) and {int(str(a)) % 4 for a in axes} == {2, 3}
+    return False
+
+
+def _describe(node: fx.Node, network: nn.Module) -> str:
+    module = _module(node, network)
+    if module is not None:
+        return f"'{node.target}' ({type(module).__name__})"
+    return f"'{node.name}' ({getattr(node.target, '__name__', node.target)})"
+
+
+def _name(network: nn.Module) -> str:
+    return type(network).__name__
+
+
+def _verify(model: GapClassifier) -> None:
+    """One pass on noise must obey  mean(f)·wᵀ + b = scores  (a graph that looks right may still not)."""
+    side = model.preprocessing.crop_size
+    noise = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    maps, scores = model.forward(noise)
+    expected = maps.mean(axis=(2, 3)) @ model.class_weights.T + model.bias
+    error = float(np.abs(expected - scores).max())
+    if not error <= 1e-4 * max(1.0, float(np.abs(scores).max())):
+        raise NotAGapClassifierError(
+            f"{_name(model.network)}: mean of the feature maps · weights + bias misses the network's own "
+            f"scores by {error:.2g}.{_INSTEAD}"
+        )
