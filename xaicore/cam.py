@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaicore.images import Geometry
-from xaicore.models import Prediction, Target
+from xaicore.predictions import Prediction, Target
 
 Floats = NDArray[np.floating[Any]]
 Alignment = Literal["half_pixel", "receptive_field", "corners"]

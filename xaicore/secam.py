@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from xaicore.cam import Alignment, Floats, heat_map
 from xaicore.images import Photo
-from xaicore.models import ClassScore, Prediction, Target
+from xaicore.predictions import ClassScore, Prediction, Target
 from xaicore.superpixels import Labels, Method, check_labels, superpixels
 
 Statistic = Literal["mean", "max", "median"]

@@ -1,0 +1,130 @@
+"""What a network says of one photograph: scores and probabilities by class name, and the feature maps.
+
+A :class:`Prediction` holds all that a map needs, so everything after it is arithmetic on arrays.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaicore.images import Geometry, Photo
+from xaicore.weights import Provenance
+
+Floats = NDArray[np.float32]
+Target = int | str
+
+# --- class names ---------------------------------------------------------------------------------------
+
+
+def class_index(target: Target, categories: Sequence[str]) -> int:
+    """Index of a class given by index or by name (letter case doesn't matter).
+
+    Raises:
+        ValueError: no such class (near names are suggested), or a name that several classes share.
+    """
+    if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
+        if not 0 <= target < len(categories):
+            raise ValueError(f"Class {target} is out of range: this network has {len(categories)} classes.")
+        return int(target)
+    if not isinstance(target, str):
+        raise ValueError(f"A class is a name or an index, not {type(target).__name__}.")
+    names = [name.casefold() for name in categories]
+    wanted = target.strip().casefold()
+    found = [i for i, name in enumerate(names) if name == wanted]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ValueError(f"{len(found)} classes are called {target!r}; give one of the indices {found}.")
+    near = [name for name in names if wanted and wanted in name][:5]
+    near += [n for n in difflib.get_close_matches(wanted, names, n=5, cutoff=0.5) if n not in near]
+    hint = f" Did you mean {', '.join(repr(categories[names.index(n)]) for n in near[:5])}?" if near else ""
+    raise ValueError(f"No class is called {target!r}.{hint}")
+
+
+# --- what a network says of one photograph -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One row of a top-k table: `score` is S_c (a logit), `probability` its softmax in [0, 1]."""
+
+    index: int
+    name: str
+    score: float
+    probability: float
+
+
+class ClassScores(tuple[ClassScore, ...]):
+    """Rows of :class:`ClassScore`, best first, that show as a table in a notebook and in a terminal."""
+
+    def __repr__(self) -> str:
+        width = max((len(row.name) for row in self), default=5)
+        lines = [f"{'class':<{width}}  index   score  probability"]
+        lines += [f"{r.name:<{width}}  {r.index:5d}  {r.score:6.2f}  {r.probability:11.1%}" for r in self]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{html.escape(r.name)}</td><td>{r.index}</td><td>{r.score:.2f}</td>"
+            f"<td>{r.probability:.1%}</td></tr>"
+            for r in self
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("class", "index", "score", "probability"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """Everything that one forward pass says of one photograph; a map needs nothing else.
+
+    Attributes:
+        image: the photograph, (H, W, 3) uint8.
+        input_image: what the network saw of it, (h', w', 3) uint8.
+        geometry: which pixel of the photograph is which pixel of the input.
+        feature_maps: f_k(x,y), (K, h, w) float32.
+        scores: S_c as the network itself computed them, (C,) float32 logits.
+        class_weights: w, (C, K) float32. `bias`: b, (C,) float32 (zeros for a layer without bias).
+        categories: the C class names.
+        provenance: where the weights came from.
+    """
+
+    image: Photo
+    input_image: Photo
+    geometry: Geometry
+    feature_maps: Floats
+    scores: Floats
+    class_weights: Floats
+    bias: Floats
+    categories: tuple[str, ...]
+    provenance: Provenance | str
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the scores, (C,), in [0, 1], summing to 1."""
+        shifted = np.exp(self.scores.astype(np.float64) - self.scores.max())
+        return np.asarray(shifted / shifted.sum())
+
+    def index(self, target: Target | None = None) -> int:
+        """Class index of a name or index; of the class with the highest score if `target` is None."""
+        return int(self.scores.argmax()) if target is None else class_index(target, self.categories)
+
+    def score(self, target: Target | None = None) -> ClassScore:
+        """Score and probability of one class."""
+        c = self.index(target)
+        return ClassScore(c, self.categories[c], float(self.scores[c]), float(self.probabilities[c]))
+
+    def top(self, k: int = 5) -> ClassScores:
+        """The k classes with the highest scores, best first."""
+        return ClassScores(self.score(int(c)) for c in np.argsort(-self.scores, kind="stable")[:k])
+
+    def __repr__(self) -> str:
+        return repr(self.top())
+
+    def _repr_html_(self) -> str:
+        return self.top()._repr_html_()
