@@ -88,7 +88,8 @@ def upsample(
     corners          i·(H−1)/(h−1)     first and last cell sit on the border (align_corners=True)
     ===============  ================  ===============================================================
 
-    Outside the outermost centres the nearest cell's value goes on. Chapter 3 measures the three.
+    Outside the outermost centres the nearest cell's value goes on. half_pixel is the default because it
+    alone keeps the mean, and no other localised better on real photographs (both measured in chapter 3).
     Raises ValueError for another alignment or a map that isn't at least two-dimensional.
     """
     rows, columns = (np.arange(side, dtype=float) for side in size)
