@@ -22,7 +22,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXAMPLE = "https://github.com/owner/name"
 
 # A module imports only from those before it.
-ORDER = ["images", "msra", "weights", "predictions", "models", "cam", "superpixels", "secam", "plotting"]
+ORDER = ["images", "msra", "weights", "predictions", "models"]
+ORDER += ["cam", "superpixels", "secam", "plotting", "cli"]
 
 
 def requirements(lines):

@@ -129,6 +129,24 @@ def fetch_resnet50(weights: str = "auto", progress: bool = True) -> tuple[State,
     )
 
 
+def check_cached(name: str) -> tuple[Provenance, str]:
+    """Look for one source's file in the cache and verify it; nothing is fetched.
+
+    Returns its provenance and "verified", "not in the cache", or what is wrong with the file.
+    Raises ValueError for a name that is not in `SOURCES`.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"unknown weights {name!r}: choose one of {', '.join(SOURCES)}")
+    source = _source(name)
+    if not source.label.path.is_file():
+        return source.label, "not in the cache"
+    try:
+        _, digest = source.load(source.label.path)
+    except FetchError as error:
+        return source.label, str(error)
+    return replace(source.label, sha256=digest, retrieved_from="cache"), "verified"
+
+
 # --- the sources ---
 
 
