@@ -34,6 +34,9 @@ def test_overlay_shows_sign_size_and_what_was_never_seen() -> None:
     assert len(np.unique(picture[30:].reshape(-1, 3), axis=0)) == 2, "never seen is striped"
     faint = overlay(PHOTO, heat, limit=20).astype(int)[5, 5]
     assert 0 < faint[0] - faint[2] < positive[0] - positive[2]
+    stripes = np.tile(np.array([0, 255], np.uint8)[:, None, None], (20, 60, 3))
+    contrast = np.ptp(overlay(stripes, heat, limit=20).astype(int)[4:6, 5, 0])
+    assert contrast > 2 * np.ptp(overlay(stripes, heat).astype(int)[4:6, 5, 0]), "weak evidence hides nothing"
     assert np.isfinite(overlay(PHOTO, np.zeros((40, 60)))).all()
     with pytest.raises(ValueError, match="on_photo"):
         overlay(PHOTO, np.zeros((7, 7)))

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xaicore import GapClassifier, Prediction, heat_map, sample_image, secam, select, superpixel_scores
+from xaicore import (
+    GapClassifier,
+    Prediction,
+    SeCAM,
+    heat_map,
+    sample_image,
+    secam,
+    select,
+    superpixel_scores,
+)
 from xaicore.images import fit
 from xaicore.secam import paint, within_variance
 from xaicore.superpixels import check_labels
@@ -101,6 +110,21 @@ def test_secam_of_the_real_network(chelsea: Prediction, resnet50: GapClassifier)
     assert cropped.regions(threshold=0.01).area <= 1
     own = np.add.outer(np.arange(300) // 100, np.arange(451) // 200) + 7
     assert len(secam(chelsea, labels=own).scores) == len(np.unique(own))
+
+
+def test_regions_written_out_by_hand(chelsea: Prediction) -> None:
+    """Six pixels, two of them never seen: areas, evidence and centres that a pencil gives too."""
+    labels = np.array([[0, 0, 1], [2, 2, 3]])
+    heat = np.array([[4.0, 2.0, np.nan], [1.0, np.nan, -5.0]])
+    result = SeCAM(
+        np.zeros((2, 3, 3), np.uint8), chelsea.score(), heat, labels, np.array([3, np.nan, 1, -5.0])
+    )
+    best, second = result.regions(top=9)
+    assert (best.superpixel, best.score, best.area) == (0, 3.0, 2 / 4)
+    assert (best.row, best.column) == (0.0, 0.5)
+    assert best.evidence == pytest.approx(2 * 3 / (2 * 3 + 1 * 1)), "what speaks against doesn't count"
+    assert (second.superpixel, second.area, second.row) == (2, 1 / 4, 1.0)
+    assert result.mask(result.regions(top=9)).tolist() == [[True, True, False], [True, False, False]]
 
 
 def test_select() -> None:
