@@ -88,14 +88,15 @@ def browser():
 class Reader:
     """One window: a theme and a size, no network, and a note of everything that goes wrong in it."""
 
-    def __init__(self, browser, site, theme, size):
+    def __init__(self, browser, site, theme, size, chosen=True):
         self.site, self.complaints = site, []
         self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
         self.context.route(re.compile(r"^(?!file:|data:|blob:)"), lambda route: route.abort())
         self.context.set_default_timeout(10_000)
-        self.context.add_init_script(
-            f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')"
-        )
+        if chosen:  # with the theme's button, on an earlier page
+            self.context.add_init_script(
+                f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')"
+            )
         self.page = self.context.new_page()
         self.page.on("request", self.note_request)
         self.page.on("requestfailed", self.note_failure)
@@ -233,3 +234,13 @@ def test_button_changes_the_theme(readers):
         seen.add((theme, page.evaluate("getComputedStyle(document.body).backgroundColor")))
     assert {theme for theme, _ in seen} == {"light", "dark"}
     assert len(seen) == 2  # two themes, two colours of paper
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_first_visit_follows_the_system_without_complaint(browser, site, theme):
+    """Nothing is stored yet: the page takes the system's theme and reports no error."""
+    reader = Reader(browser, site, theme, DESKTOP, chosen=False)
+    page = reader.open(TOC["root"])
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    assert not reader.complaints
+    reader.context.close()
