@@ -39,6 +39,8 @@ def test_explain_says_what_the_package_says(explain, resnet50: GapClassifier, ca
     regions = secam(prediction, "tabby", segments=60).regions(top=3)
     assert [r["superpixel"] for r in record["regions"]] == regions.superpixels
     assert record["class"]["name"] == "tabby"
+    settings = {name: record[name] for name in ("method", "resize", "segments", "top")}
+    assert settings == {"method": "secam", "resize": "full", "segments": 60, "top": 3}
     assert record["class"]["score"] == pytest.approx(prediction.score("tabby").score, abs=1e-4)
     assert record["evidence"] == pytest.approx(regions.evidence)
     assert record["weights"]["sha256"] == resnet50.provenance.sha256

@@ -184,6 +184,8 @@ def _explanation(
     choice = {"threshold": options.threshold} if options.threshold else {"top": options.top}
     regions = result.regions(**choice)
     table = {
+        "segments": options.segments,  # null: secam's default
+        **choice,
         "superpixels": len(result.scores),
         "regions": [region._asdict() for region in regions],
         "area": regions.area,
