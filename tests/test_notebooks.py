@@ -173,6 +173,20 @@ def is_alive_without_a_kernel(nb) -> Problems:
     ]
 
 
+def every_mark_has_its_claim(nb) -> Problems:
+    """A mark in the text, `<a href="#claim-…">✓</a>`, leads to the one claim of that name in the notebook."""
+    outputs = [
+        out.get("data", {}).get("text/html", "") for _, cell in book.code_cells(nb) for out in cell.outputs
+    ]
+    made = re.findall(r"id='(claim-[a-z0-9-]+)'", "\n".join(outputs))
+    text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    found = [f"two claims are called {name!r}" for name in sorted({n for n in made if made.count(n) > 1})]
+    return found + [
+        f"the text relies on {name!r}, which no cell checks"
+        for name in sorted(set(re.findall(r"#(claim-[\w-]*)", text)) - set(made))
+    ]
+
+
 def imports_what_colab_has(nb) -> Problems:
     return [
         f"it imports {name}, which `pip install` of this repository doesn't bring"
@@ -219,6 +233,7 @@ RULES = [
     cells_fit_a_phone,
     is_run_whole,
     is_alive_without_a_kernel,
+    every_mark_has_its_claim,
     imports_what_colab_has,
 ]
 
@@ -332,6 +347,8 @@ BREAKS: list[tuple[Callable, Callable, str]] = [
     (is_run_whole, lambda nb: nb.cells[4].metadata.update(tags=["raises-exception"]), "raises-exception"),
     (is_alive_without_a_kernel, lambda nb: output(
         nb, display("application/vnd.jupyter.widget-view+json", {"model_id": "0"})), "widget"),
+    (every_mark_has_its_claim, lambda nb: say(nb, '<a href="#claim-sum">✓</a>'), "no cell checks"),
+    (every_mark_has_its_claim, lambda nb: output(nb, display("text/html", "<b id='claim-a'/>" * 2)), "two"),
     (imports_what_colab_has, lambda nb: change(nb, "import pytest"), "pytest"),
     (imports_what_colab_has, lambda nb: change(nb, "if 1:\n    from captum.attr import X"), "captum"),
 ]  # fmt: skip

@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXAMPLE = "https://github.com/owner/name"
 
 # A module imports only from those before it.
-ORDER = ["images", "msra", "weights", "predictions", "models"]
+ORDER = ["claims", "images", "msra", "weights", "predictions", "models"]
 ORDER += ["cam", "superpixels", "secam", "plotting", "cli"]
 
 
