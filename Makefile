@@ -3,18 +3,20 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
+# processes of `make test`; each computes on one thread, as more threads than cores wait for each other
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks lab repository clean distclean
+.PHONY: help book test evaluate notebooks lab repository clean distclean
 
 help:
 	@echo "make book        build the site and say where to open it"
 	@echo "make test        lint, types, unit tests, every notebook, and the site's tests"
 	@echo "make notebooks   run all notebooks again, in place"
+	@echo "make evaluate    measure every method again: chapter 6's tables (about an hour; stop and go on at will)"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make repository URL=https://github.com/owner/name"
 	@echo "                 set the repository's address everywhere it is written"
@@ -31,8 +33,12 @@ book: $(VENV)/.installed
 
 test: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check xaicore tests book benchmarks conftest.py
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadscope
+
+evaluate: $(VENV)/.installed-for-tests
+	$(BIN)/python benchmarks/evaluate.py
 
 notebooks: $(VENV)/.installed
 	$(BIN)/python book/notebooks.py run

@@ -42,7 +42,7 @@ class NotebookError(RuntimeError):
 
 def notebook_paths(root: Path = ROOT) -> list[Path]:
     """The book's notebooks, in reading order."""
-    return sorted((root / "notebooks").glob("[0-9]*.ipynb"))
+    return sorted((root / "notebooks").glob("*.ipynb"))
 
 
 def read(path: Path) -> Notebook:

@@ -175,7 +175,7 @@ def test_there_is_mathematics_to_typeset(readers):
     assert readers("light", DESKTOP).open("book/glossary").evaluate(LOOK)["typeset"] > 10
 
 
-@pytest.mark.parametrize("name", [TOC["root"], CHAPTERS[-1]])
+@pytest.mark.parametrize("name", [TOC["root"], "notebooks/04_secam"])
 def test_pictures_look_the_same_in_both_themes(readers, name):
     shots = []
     for theme in ("light", "dark"):
@@ -204,7 +204,7 @@ def test_search_finds_a_word(readers):
     page.wait_for_selector("#search-results li a")
     page.wait_for_function("document.querySelector('#search-results p.search-summary').innerText.length > 0")
     found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
-    assert any(CHAPTERS[-1] in address for address in found)
+    assert any("notebooks/04_secam" in address for address in found)
     assert any("book/glossary" in address for address in found)
     assert reader.complaints == []
     page.locator("#search-results li a").first.click()

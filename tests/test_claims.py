@@ -37,6 +37,22 @@ def test_sentence_and_evidence_are_shown():
     assert "0.1 to 0.2" in repr(shown)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("a *red* cat", "a <em>red</em> cat"),
+        ("**73%** of it", "<strong>73%</strong> of it"),
+        ("call `cam()` on *F(x)*", "call <code>cam()</code> on <em>F(x)</em>"),
+        ("2 * 3 and 4 * 5", "2 * 3 and 4 * 5"),
+        ("<em>red</em>", "<em>red</em>"),
+    ],
+)
+def test_sentence_is_emphasised_as_in_markdown(sentence, shown):
+    made = claim(sentence, True, name="it", value=1)
+    assert f"<p>{shown}</p>" in made._repr_html_()
+    assert repr(made).startswith(BeautifulSoup(shown, "html.parser").text + " [✓]")
+
+
 def test_false_claim_names_its_sentence_and_what_was_measured():
     with pytest.raises(ClaimError, match=r"any more \(gap\): The gap is small.\nMeasured: value: 0.5"):
         claim("The gap is small.", np.float32(0.5) < 0.1, name="gap", value=np.float32(0.5))

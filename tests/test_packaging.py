@@ -22,8 +22,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXAMPLE = "https://github.com/owner/name"
 
 # A module imports only from those before it.
-ORDER = ["claims", "images", "msra", "weights", "predictions", "models"]
-ORDER += ["cam", "superpixels", "secam", "plotting", "cli"]
+ORDER = ["claims", "images", "outlines", "msra", "weights", "predictions", "models"]
+ORDER += ["cam", "superpixels", "secam", "focus", "evaluation", "results"]
+ORDER += ["plotting", "playground", "widgets", "cli"]
 
 
 def requirements(lines):
@@ -67,7 +68,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = {p for p in (ROOT / "xaicore").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     assert names == {p.relative_to(ROOT).as_posix() for p in files}
-    assert "xaicore/py.typed" in names
+    assert {"xaicore/py.typed", "xaicore/playground.js", "xaicore/playground.css"} <= names
 
 
 def test_the_wheel_says_what_it_is(wheel):
@@ -94,7 +95,7 @@ def test_requirements_and_pyproject_agree():
         [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["book"]]
     )
     assert options == ["-e ."]
-    assert listed("requirements-test.txt") == ([], ["-r requirements.txt", "-e .[oracles,test]"])
+    assert listed("requirements-test.txt") == ([], ["-r requirements.txt", "-e .[evaluation,oracles,test]"])
 
 
 def test_what_the_book_was_asked_to_use_is_there():
@@ -213,7 +214,7 @@ def test_readme_has_a_colab_badge_for_each_chapter():
     links = re.findall(r"\]\((https://colab[^()\s]+ipynb)\)", (ROOT / "README.md").read_text())
     assert links == [
         f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{path.name}"
-        for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
     ]
 
 

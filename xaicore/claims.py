@@ -33,7 +33,7 @@ class Claim:
 
     def __repr__(self) -> str:
         rows = "\n".join(f"    {what}: {value}" for what, value in self.evidence.items())
-        return f"{re.sub('<[^>]+>', '', self.sentence)} [✓]\n{rows}"
+        return f"{re.sub('<[^>]+>', '', _emphasised(self.sentence))} [✓]\n{rows}"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -42,7 +42,7 @@ class Claim:
         )
         return (
             "<div class='claim'>"
-            f"<p>{self.sentence}</p>"
+            f"<p>{_emphasised(self.sentence)}</p>"
             "<details><summary><span aria-hidden='true'>✓</span> evidence</summary>"
             f"<table id='claim-{self.name}'><tbody>{rows}</tbody></table></details></div>"
         )
@@ -62,8 +62,8 @@ def claim(
     """State a sentence together with its check; it shows in a notebook as text with a mark that opens both.
 
     Args:
-        sentence: what is claimed; `<em>` and other inline HTML may stand in it. Numbers in it come from the
-            same variables as the check.
+        sentence: what is claimed, with `*emphasis*`, `**bold**` and code in backticks as in Markdown; inline
+            HTML may stand in it too. Numbers in it come from the same variables as the check.
         holds: the check's result, a single truth value.
         name: a word or two with hyphens, unique in the notebook; text links to it as `#claim-name`.
         value: what was measured. `interval`: its (low, high), 95 % unless `more` says otherwise.
@@ -108,3 +108,10 @@ def _text(value: Any) -> str:
     if isinstance(value, (tuple, list, np.ndarray)):
         return " to ".join(_text(v) for v in value) if len(value) == 2 else ", ".join(_text(v) for v in value)
     return str(value)
+
+
+def _emphasised(sentence: str) -> str:
+    """The three marks of Markdown that a sentence needs, as HTML. A lone * stays: it may be a product."""
+    sentence = re.sub(r"`([^`]+)`", r"<code>\1</code>", sentence)
+    sentence = re.sub(r"\*\*(?=\S)(.+?)(?<=\S)\*\*", r"<strong>\1</strong>", sentence)
+    return re.sub(r"\*(?=\S)([^*]+?)(?<=\S)\*", r"<em>\1</em>", sentence)

@@ -1,0 +1,164 @@
+"""Contrast obeys its identities on real photographs; agreement keeps only what all maps share."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from xaicore import cam, contrastive_cam, heat_map, sample_image, secam
+from xaicore.evaluation import rank_correlation
+from xaicore.focus import agreement, at_scale, contrast_map, contrast_weights, focus, focus_map
+
+maps = arrays(np.float64, (3, 4), elements=st.floats(-5, 5).map(lambda v: round(v, 2)))
+
+
+def others(prediction, c):
+    """q_j = p_j / (1 − p_c), straight from the definition."""
+    q = prediction.probabilities.copy()
+    q[c] = 0
+    return q / q.sum()
+
+
+@pytest.mark.parametrize("target", ["Egyptian cat", "tabby", "bull mastiff"])
+def test_contrast_is_its_definition(chelsea, target):
+    c = chelsea.index(target)
+    q = others(chelsea, c)
+    expected = cam(chelsea, c) - np.tensordot(q, cam(chelsea, range(1000)), 1)
+    np.testing.assert_allclose(contrast_map(chelsea, c, "others"), expected, atol=1e-4)
+
+
+def test_contrast_is_complete(chelsea):
+    c, bias = chelsea.index(), chelsea.bias
+    q = others(chelsea, c)
+    total = contrast_map(chelsea, contrast="others").mean() + bias[c] - q @ bias
+    assert total == pytest.approx(chelsea.scores[c] - q @ chelsea.scores, abs=1e-4)
+
+
+def test_contrast_is_the_gradient_behind_the_softmax(chelsea):
+    """∂p_c/∂f_k(x,y) = p_c (1 − p_c) / Z · (w_k^c − Σ q_j w_k^j), by autograd (Wang & Wang 2022)."""
+    features = torch.tensor(chelsea.feature_maps, dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor(chelsea.class_weights, dtype=torch.float64)
+    scores = weights @ features.mean(dim=(1, 2)) + torch.tensor(chelsea.bias, dtype=torch.float64)
+    c = chelsea.index()
+    p = torch.softmax(scores, 0)[c]
+    p.backward()
+    gradient = (features.grad * features.detach()).sum(0).numpy()
+    slope = float(p.detach() * (1 - p.detach()))
+    expected = slope / features[0].numel() * contrast_map(chelsea, contrast="others")
+    np.testing.assert_allclose(gradient, expected, rtol=2e-3, atol=1e-6)
+
+
+def test_adding_one_vector_to_all_classes_changes_the_cam_and_not_the_contrast(chelsea):
+    from dataclasses import replace
+
+    vector = np.random.default_rng(0).normal(size=chelsea.class_weights.shape[1]).astype(np.float32)
+    shifted = replace(chelsea, class_weights=chelsea.class_weights + vector)
+    assert np.abs(cam(shifted) - cam(chelsea)).max() > 1
+    for contrast in ("rivals", "others", "tabby"):
+        expected = contrast_map(chelsea, contrast=contrast)
+        np.testing.assert_allclose(contrast_map(shifted, contrast=contrast), expected, atol=1e-3)
+
+
+def test_contrast_with_one_class_and_with_none(chelsea):
+    np.testing.assert_array_equal(contrast_map(chelsea, contrast=None), cam(chelsea))
+    np.testing.assert_allclose(
+        contrast_map(chelsea, "tabby", "tiger cat"), contrastive_cam(chelsea, "tabby", "tiger cat")
+    )
+    with pytest.raises(ValueError, match="is the class itself"):
+        contrast_weights(chelsea, "tabby", "tabby")
+    with pytest.raises(ValueError, match="No class is called 'tabbby'"):
+        contrast_weights(chelsea, "tabby", "tabbby")
+
+
+def test_contrast_with_the_ten_strongest_rivals(chelsea):
+    c = chelsea.index("tabby")
+    strongest = [row.index for row in chelsea.top(11) if row.index != c][:10]
+    expected = cam(chelsea, c) - np.mean(cam(chelsea, strongest), axis=0)
+    np.testing.assert_allclose(contrast_map(chelsea, c, "rivals"), expected, atol=1e-4)
+
+
+def test_a_network_of_few_classes_has_fewer_rivals(chelsea):
+    from dataclasses import replace
+
+    few = replace(
+        chelsea,
+        scores=chelsea.scores[:3],
+        class_weights=chelsea.class_weights[:3],
+        bias=chelsea.bias[:3],
+        categories=chelsea.categories[:3],
+    )
+    expected = cam(few, 0) - np.mean(cam(few, [1, 2]), axis=0)
+    np.testing.assert_allclose(contrast_map(few, 0, "rivals"), expected, atol=1e-5)
+
+
+def test_contrast_stays_exact_when_the_network_is_sure(chelsea):
+    """p_c rounds to 1 in float32; the others' shares must not come from 1 − p_c."""
+    from dataclasses import replace
+
+    c = chelsea.index()
+    sure = chelsea.scores.copy()
+    sure[c] += 100
+    np.testing.assert_allclose(
+        contrast_weights(replace(chelsea, scores=sure), contrast="others"),
+        contrast_weights(chelsea, contrast="others"),
+        atol=1e-6,
+    )
+
+
+@given(st.lists(maps, min_size=1, max_size=4))
+def test_agreement_is_a_geometric_mean_with_a_sign(stack):
+    result = agreement(stack)
+    same = np.abs(np.sign(stack).sum(axis=0)) == len(stack)
+    assert (result[~same] == 0).all()
+    assert (np.sign(result[same]) == np.sign(stack[0][same])).all()
+    expected = np.exp(np.mean(np.log(np.abs(stack)[:, same]), axis=0))
+    np.testing.assert_allclose(np.abs(result[same]), expected, rtol=1e-9)
+    np.testing.assert_allclose(agreement([-m for m in stack]), -result)
+    np.testing.assert_allclose(agreement([3 * m for m in stack]), 3 * result)
+
+
+def test_agreement_of_one_map_is_the_map_and_unseen_stays_unseen():
+    heat = np.array([[1.0, -2.0, np.nan], [0.0, 3.0, 4.0]])
+    np.testing.assert_allclose(agreement([heat]), heat)
+    np.testing.assert_allclose(agreement([heat, heat]), heat)
+    with pytest.raises(ValueError, match="of one size"):
+        agreement([heat, heat[:1]])
+    with pytest.raises(ValueError, match="at least one"):
+        agreement([])
+
+
+def test_without_contrast_and_scales_it_is_cam_and_secam(resnet50):
+    photo = sample_image("chelsea")
+    prediction = resnet50.predict(photo)
+    heat, first = focus_map(resnet50, photo, contrast=None, scales=(1,))
+    np.testing.assert_allclose(heat, heat_map(prediction), atol=1e-5)
+    np.testing.assert_allclose(first.scores, prediction.scores, atol=1e-5)
+    plain = focus(resnet50, photo, contrast=None, scales=(1,), segments=50)
+    np.testing.assert_allclose(plain.scores, secam(prediction, segments=50).scores, atol=1e-4)
+
+
+def test_scales_see_the_same_part_of_the_photograph(resnet50):
+    photo = sample_image("chelsea")
+    heat, prediction = focus_map(resnet50, photo)
+    assert heat.shape == photo.shape[:2]
+    np.testing.assert_array_equal(np.isnan(heat), np.isnan(heat_map(prediction)))
+    twice = at_scale(resnet50, 2).predict(photo)
+    assert twice.feature_maps.shape[1:] == (14, 14)
+    both = [heat_map(p) for p in (prediction, twice)]
+    seen = ~np.isnan(both[0]) & ~np.isnan(both[1])
+    assert rank_correlation(both[0][seen], both[1][seen]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"scales": ()}, "nothing to look at"),
+        ({"scales": (0,)}, "more than 0"),
+        ({"labels": np.zeros((3, 3), int), "segments": 5}, "finished label map"),
+    ],
+)
+def test_bad_settings_say_what_to_do(resnet50, options, says):
+    with pytest.raises(ValueError, match=says):
+        focus(resnet50, sample_image("chelsea"), **({"scales": (1,)} | options))

@@ -1,0 +1,663 @@
+"""The explorer: its functions on arrays, then the form, driven as a reader drives it.
+
+Networks are small and random where only the arithmetic counts, and the real ResNet50 where the result does.
+"""
+
+import ast
+import base64
+import csv
+import functools
+import http.server
+import io
+import re
+import sys
+import threading
+from datetime import datetime
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+import torch
+from notebook_samples import ROOT
+from PIL import Image
+from torch import nn
+from torchvision.models import get_model, get_model_weights
+
+import xaicore.widgets
+from xaicore import (
+    GapClassifier,
+    ImageError,
+    NotAGapClassifierError,
+    cam,
+    gap_classifier,
+    heat_map,
+    sample_image,
+    secam,
+)
+from xaicore.images import sample_path
+from xaicore.widgets import (
+    Settings,
+    describe,
+    draw,
+    explain,
+    explorer,
+    load_torchvision,
+    offered_models,
+    picture,
+    read_url,
+    render,
+    same_units,
+    shrink,
+    somebody_is_there,
+    table,
+    uploaded,
+)
+
+NOTEBOOK = nbformat.read(ROOT / "notebooks/05_your_own_photo.ipynb", as_version=4)
+
+
+def tiny(seed: int, classes: int = 6, names: list[str] | None = None) -> GapClassifier:
+    """A GAP classifier of random weights with 7×7 feature maps."""
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(3, 12, 32, stride=32), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return gap_classifier(nn.Sequential(*layers, nn.Linear(12, classes)), categories=names)
+
+
+@pytest.fixture(scope="module")
+def one() -> GapClassifier:
+    return tiny(1, names=["ant", "bee", "crane", "crane", "dog", "elk"])
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    plt.close("all")
+    yield
+    assert not plt.get_fignums()
+
+
+def same(a, b) -> bool:
+    """Two explanations with the same numbers."""
+    return (
+        np.array_equal(a.map, b.map, equal_nan=True)
+        and a.regions == b.regions
+        and a.target == b.target
+        and np.array_equal(a.cells, b.cells)
+    )
+
+
+# --- explanations ----------------------------------------------------------------------------------------
+
+
+def test_explain_is_what_the_package_computes(one):
+    p = one.predict(sample_image("coffee"), "full")
+    by_secam = secam(p, "bee", segments=40, statistic="median", alignment="receptive_field")
+    settings = Settings(segments=40, statistic="median", alignment="receptive_field", top=3)
+    e = explain(p, settings, "bee")
+    assert np.array_equal(e.map, by_secam.map, equal_nan=True)
+    assert e.regions == by_secam.regions(top=3)
+    by_cam = explain(p, Settings(method="cam"), "bee")
+    assert np.array_equal(by_cam.map, heat_map(p, "bee"), equal_nan=True)
+    assert by_cam.regions is None
+    threshold = explain(p, Settings(top=None, threshold=0.7), "bee")
+    assert threshold.regions == secam(p, "bee").regions(threshold=0.7)
+    assert explain(p).target == p.score()
+
+
+def test_every_explanation_is_complete(one):
+    p = one.predict(sample_image("coffee"), "crop")
+    for target, rival in ((0, None), (1, 4), (4, 1), ("elk", "ant")):
+        e = explain(p, Settings(segments=20), target, rival)
+        assert e.cells.mean() + e.bias == pytest.approx(e.target.score, abs=1e-4)
+    a, b = p.score(1), p.score(4)
+    e = explain(p, Settings(method="cam"), 1, 4)
+    assert e.target.score == pytest.approx(a.score - b.score)
+    assert e.target.probability == pytest.approx(1 / (1 + np.exp(b.score - a.score)), rel=1e-4)
+    assert np.allclose(e.cells, cam(p, 1) - cam(p, 4), atol=1e-4)
+
+
+def test_positive_drops_what_speaks_against(one):
+    p = one.predict(sample_image("coffee"), "full")
+    signed, positive = (explain(p, Settings(sign=sign), 0) for sign in ("signed", "positive"))
+    assert np.array_equal(positive.map, np.maximum(signed.map, 0), equal_nan=True)
+    assert positive.regions == signed.regions
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"method": "gradcam"}, "choose one of cam, secam"),
+        ({"sign": "absolute"}, "signed, positive"),
+        ({"segments": 0}, "at least 1"),
+        ({"threshold": 0.5}, "either top="),
+        ({"alignment": "left"}, "half_pixel"),
+    ],
+)
+def test_explain_refuses(one, change, says):
+    with pytest.raises(ValueError, match=says):
+        explain(one.predict(sample_image("coffee")), Settings(**change))
+
+
+def test_a_class_is_no_rival_of_itself(one):
+    with pytest.raises(ValueError, match="the class itself"):
+        explain(one.predict(sample_image("coffee")), None, "ant", "ant")
+
+
+def test_units(one):
+    coffee, cat = (one.predict(sample_image(name), "full") for name in ("coffee", "chelsea"))
+    cams = [explain(p, Settings(method="cam")) for p in (coffee, cat)]
+    assert same_units(cams)
+    assert "share a colour scale" in describe(cams)
+    foreign = explain(tiny(2).predict(sample_image("coffee"), "full"), Settings(method="cam"))
+    assert not same_units([cams[0], foreign])
+    assert "has its own colour scale" in describe([cams[0], foreign])
+    for pair, bars in ((cams, 1), ([cams[0], foreign], 2)):
+        figure = draw(pair)
+        assert len(figure.axes) == 4 + bars
+        render(figure)
+
+
+def test_colours_mean_the_same_in_both_rows(one):
+    """On one scale, half the evidence is drawn in the colour of half the evidence."""
+    p = one.predict(sample_image("coffee"), "full")
+    e = explain(p, Settings(method="cam"), 0)
+    half = explain(p, Settings(method="cam", opacity=1), 0)
+    object.__setattr__(half, "map", e.map / 2)
+    figure = draw([e, half])
+    limit = figure.axes[-1].get_xlim()[1]
+    plt.close(figure)
+    assert limit == pytest.approx(np.nanmax(np.abs(e.map)))
+
+
+def test_table_is_csv(one):
+    both = [explain(one.predict(sample_image(name), "full")) for name in ("coffee", "chelsea")]
+    rows = list(csv.DictReader(io.StringIO(table(both[:1]))))
+    assert [int(row["superpixel"]) for row in rows] == both[0].regions.superpixels
+    rows = list(csv.DictReader(io.StringIO(table(both))))
+    assert [row["map"] for row in rows] == ["A"] * len(both[0].regions) + ["B"] * len(both[1].regions)
+
+
+# --- photographs -------------------------------------------------------------------------------------------
+
+
+def test_large_photographs_are_made_smaller():
+    large = np.full((1200, 2400, 3), 7, np.uint8)
+    assert shrink(large).shape == (400, 800, 3)
+    small = sample_image("coffee")
+    assert shrink(small) is small
+
+
+def test_uploads_are_read_safely():
+    data = sample_path("goose").read_bytes()
+    assert uploaded("..\\..\\goose.jpg", data).name == "goose.jpg"
+    assert uploaded("../x/goose.jpg", data).original == data
+    with pytest.raises(ImageError, match=r"letter\.txt is not a picture"):
+        uploaded("letter.txt", b"Dear Sir")
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """A small web server with good and bad pages."""
+
+    def do_GET(self):
+        if self.path == "/missing.jpg":
+            return self.send_error(404)
+        if self.path in ("/to-file", "/to-ftp"):
+            self.send_response(302)
+            self.send_header("Location", "file:///etc/passwd" if self.path == "/to-file" else "ftp://x/y.jpg")
+            return self.end_headers()
+        if self.path == "/to-goose":
+            self.send_response(302)
+            self.send_header("Location", "/goose.jpg")
+            return self.end_headers()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(sample_path("goose").read_bytes() if self.path == "/goose.jpg" else b"<html>")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def web():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_a_picture_from_the_web(web):
+    for page in ("goose.jpg", "to-goose"):
+        got = picture(f"{web}/{page}")
+        assert np.array_equal(got.image, sample_image("goose"))
+        assert got.code == f'xaicore.read_image(read_url("{web}/{page}"))'
+
+
+def test_what_is_not_downloaded(web):
+    for address in ("file:///etc/passwd", "ftp://host/x.jpg", "data:image/png;base64,AA", "http://"):
+        with pytest.raises(ImageError, match="has to begin with http"):
+            read_url(address)
+    for page in ("to-file", "to-ftp"):
+        with pytest.raises(ImageError, match=r"has to begin with http|can't be reached|answers 302"):
+            read_url(f"{web}/{page}")
+    with pytest.raises(ImageError, match="answers 404"):
+        read_url(f"{web}/missing.jpg")
+    with pytest.raises(ImageError, match=r"larger than 0\.001 MB"):
+        read_url(f"{web}/goose.jpg", max_bytes=1000)
+    with pytest.raises(ImageError, match="is not a picture"):
+        picture(f"{web}/page.html")
+    with pytest.raises(ImageError, match="can't be reached"):
+        read_url("http://127.0.0.1:9/x.jpg")
+
+
+# --- networks ----------------------------------------------------------------------------------------------
+
+
+def test_offered_networks():
+    names = list(offered_models())
+    assert names[0] == "resnet50"
+    assert {f"resnet50, {s}" for s in ("imagenet1k_v1", "imagenet1k_v2", "msra")} < set(names)
+    assert len(xaicore.widgets.TORCHVISION) >= 4
+
+
+def test_weights_out_of_reach_are_said_plainly(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def refuse(url):
+        raise OSError(f"{url} can't be reached")
+
+    monkeypatch.setattr(xaicore.widgets, "_probe", refuse)
+    with pytest.raises(RuntimeError, match=r"resnet18 can't be downloaded.*put it into the folder"):
+        load_torchvision("resnet18")
+
+
+def test_torchvision_weights_in_the_cache_are_used(monkeypatch, tmp_path):
+    """The file holds random numbers: what is tested is its way into the network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(3)
+    network = get_model("resnet18", weights=None)
+    entry = get_model_weights("resnet18")["IMAGENET1K_V1"]
+    file = tmp_path / "hub/checkpoints" / entry.url.rsplit("/", 1)[-1]
+    file.parent.mkdir(parents=True)
+    torch.save(network.state_dict(), file)
+    loaded = load_torchvision("resnet18")
+    assert np.array_equal(loaded.class_weights, network.fc.weight.detach().numpy())
+    assert loaded.categories[281] == "tabby"
+
+
+# --- the form ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Counts forward passes."""
+    count = []
+    forward = GapClassifier.forward
+
+    def counted(self, batch):
+        count.append(len(batch))
+        return forward(self, batch)
+
+    monkeypatch.setattr(GapClassifier, "forward", counted)
+    return count
+
+
+@pytest.fixture
+def models(one):
+    def broken():
+        raise RuntimeError("the host <b>does not</b> answer")
+
+    return {"one": one, "two": lambda: tiny(2, 4), "broken": broken}
+
+
+@pytest.fixture
+def app(models):
+    return explorer("coffee", models)
+
+
+def test_controls_do_not_run_the_network_again(app, passes):
+    a, shown = app.sides[0], []
+    best, other = (a.names[row.index] for row in a.prediction.top(2))
+    changes = [
+        (a.target, other), (a.rival, best), (a.rival, ""), (app.segments, 30), (app.segmenter, "watershed"),
+        (app.segmenter, "felzenszwalb"), (app.statistic, "max"), (app.top, 2), (app.choose, "threshold"),
+        (app.threshold, 0.3), (app.alignment, "corners"), (app.sign, "positive"), (app.opacity, 0.4),
+        (app.method, "cam"), (app.method, "secam"), (app.compare, True), (app.sides[1].target, other),
+    ]  # fmt: skip
+    for control, value in changes:
+        before = app.picture.value
+        control.value = value
+        assert "Ready" in app.status.value, (control.description, app.status.value)
+        shown.append(app.picture.value != before)
+    assert passes == []
+    assert all(shown), [c.description for (c, _), s in zip(changes, shown, strict=True) if not s]
+    assert app.settings == Settings(
+        "secam", "felzenszwalb", 30, "max", None, 0.3, "corners", "positive", opacity=0.4
+    )
+
+
+def test_the_form_shows_what_explain_gives(app, one):
+    app.sides[0].target.value, app.sides[0].rival.value = "bee", "elk"
+    app.segments.value = 25
+    p = one.predict(sample_image("coffee"), "full")
+    assert same(app.explanations[0], explain(p, Settings(segments=25), "bee", "elk"))
+    assert "bee, not elk" in app.words.value and "bee, not elk" in app.picture.value
+    assert f"{app.explanations[0].target.score:.2f}" in app.words.value
+
+
+def test_new_photo_network_and_input_run_it_once(app, passes):
+    a = app.sides[0]
+    a.sample.value = "goose"
+    assert passes == [1] and a.picture.name == "goose"
+    assert a.target.value == a.names[a.prediction.index()]
+    a.network.value = "two"
+    assert passes == [1, 2, 1]  # two noise pictures verify the new network, then comes the photograph
+    assert len(a.best.options) == 4 + 1
+    a.network.value = "one"  # known already
+    assert len(passes) == 3
+    app.resize.value = "squash"
+    assert len(passes) == 5  # for goose and for the second side's coffee
+    assert app.sides[1].picture.name == "coffee"
+
+
+def test_all_ways_to_a_photograph(app, tmp_path, web):
+    a, goose = app.sides[0], sample_image("goose")
+    path = tmp_path / "my goose.png"
+    Image.fromarray(goose).save(path)
+    a.address.value = str(path)
+    assert np.array_equal(a.picture.image, goose) and a.sample.value == ""
+    a.address.value = f"{web}/goose.jpg"
+    assert "read_url" in a.picture.code
+    data = sample_path("goose").read_bytes()
+    file = {"name": "up.jpg", "type": "image/jpeg", "size": len(data), "content": memoryview(data)}
+    a.upload.value = ({**file, "last_modified": datetime(2024, 1, 1)},)
+    assert a.picture.name == "up.jpg" and np.array_equal(a.picture.image, goose)
+    a.camera.value = "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    assert a.picture.name == "camera.jpg" and a.camera.value == ""
+    assert "Ready" in app.status.value
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "says"),
+    [
+        ("target", "be", "Did you mean"),
+        ("rival", "nobody", "No class is called"),
+        ("network", "broken", "&lt;b&gt;does not&lt;/b&gt; answer"),
+        ("address", "nothing.jpg", "Check the path"),
+        ("address", "ftp://host/x.jpg", "has to begin with http"),
+        ("camera", "data:image/jpeg;base64,?", "Take it again"),
+    ],
+)
+def test_what_fails_is_said_and_leaves_all_as_it_was(app, control, value, says):
+    app.sides[0].target.value = "bee"
+    app.sides[0].rival.value = "elk"
+    before, picture_before, code = app.explanations, app.picture.value, app.code
+    getattr(app.sides[0], control).value = value
+    assert "Not done" in app.status.value and 'role="alert"' in app.status.value
+    assert says in app.status.value.replace("&#x27;", "'")
+    assert (app.explanations, app.picture.value, app.code) == (before, picture_before, code)
+    side = app.sides[0]
+    assert (side.target.value, side.rival.value, side.network.value) == ("bee", "elk", "one")
+    assert side.sample.value == "coffee"
+    app.opacity.value = 0.3
+    assert "Ready" in app.status.value
+    assert app.bar.layout.visibility == "hidden"
+
+
+def test_progress_is_shown_while_it_works(app, monkeypatch):
+    said = []
+    app.status.observe(lambda change: said.append((app.bar.layout.visibility, change["new"])), "value")
+    app.sides[0].network.value = "two"
+    app.segments.value = 60
+    for words in ("Loading two", "Running two", "superpixels", "Drawing"):
+        assert any(words in text and visible == "visible" for visible, text in said), words
+
+
+def test_classes_of_one_name_are_told_apart(app):
+    app.sides[0].target.value = "crane (3)"
+    assert app.explanations[0].target.index == 3
+    assert {"crane (2)", "crane (3)"} <= set(app.sides[0].target.options)
+    assert sorted(app.sides[0].target.options) == sorted(app.sides[0].names)
+
+
+def test_best_answers_and_class_agree(app):
+    a = app.sides[0]
+    a.best.value = a.names[a.prediction.top(3)[2].index]
+    assert a.target.value == a.best.value and app.explanations[0].target == a.prediction.top(3)[2]
+
+
+def test_switched_off_is_what_has_no_effect(app):
+    app.method.value = "cam"
+    assert all(c.disabled for c in (app.segments, app.segmenter, app.statistic, app.top, app.threshold))
+    app.method.value = "secam"
+    assert not app.segments.disabled and not app.top.disabled and app.threshold.disabled
+    app.segmenter.value = "quickshift"
+    assert app.segments.disabled
+
+
+def test_every_control_has_a_label(app):
+    def leaves(widget):
+        for child in getattr(widget, "children", ()):
+            yield from leaves(child)
+        if not getattr(widget, "children", ()):
+            yield widget
+
+    inputs = [w for w in leaves(app.widget) if hasattr(w, "description") and hasattr(w, "disabled")]
+    visible = [w for w in inputs if w.layout.display != "none"]
+    assert len(visible) > 20
+    assert all(w.description for w in visible)
+
+
+# --- the snippet -------------------------------------------------------------------------------------------
+
+
+def run_code(app, folder, models, monkeypatch):
+    monkeypatch.chdir(folder)
+    names = {"models": models}
+    exec(compile(app.code, "explain.py", "exec"), names)
+    return names["explanations"], render(names["figure"])
+
+
+@pytest.mark.parametrize("kind", ["sample", "path", "upload", "large", "two"])
+def test_the_code_gives_the_same_picture(app, models, kind, tmp_path, monkeypatch, capsys):
+    a, b = app.sides
+    if kind == "path":
+        path = tmp_path / 'my "best" goose.png'
+        Image.fromarray(sample_image("goose")).save(path)
+        a.address.value = str(path)
+    elif kind == "large":
+        path = tmp_path / "large.png"
+        Image.fromarray(sample_image("goose")).resize((1500, 900)).save(path)
+        a.address.value = str(path)
+        assert "shrink" in app.code
+    elif kind == "upload":
+        a.camera.value = "x," + base64.b64encode(sample_path("goose").read_bytes()).decode()
+    elif kind == "two":
+        app.compare.value = True
+        b.sample.value, b.network.value, b.rival.value = "chelsea", "two", "class 0"
+        if b.target.value == "class 0":
+            b.target.value, b.rival.value = "class 1", "class 0"
+    app.statistic.value, app.choose.value, app.segments.value = "median", "threshold", 45
+    app.resize.value = "squash"
+    app.opacity.value = 0.5
+    assert "Ready" in app.status.value
+    app.save(tmp_path)
+    again, figure = run_code(app, tmp_path, models, monkeypatch)
+    assert len(again) == len(app.explanations) == (2 if kind == "two" else 1)
+    assert all(same(x, y) for x, y in zip(again, app.explanations, strict=True))
+    assert figure == render(app.figure())
+    assert capsys.readouterr().out.strip() == repr(again[0].regions).strip()
+
+
+def test_the_code_names_the_weights_that_auto_found(resnet50, tmp_path, monkeypatch):
+    loader = functools.partial(xaicore.widgets.load_resnet50, "auto")
+    app = explorer("coffee", {"resnet50": loader})
+    assert f'load_resnet50("{resnet50.provenance.source}")' in app.code
+    assert resnet50.provenance.sha256[:8] in app.code
+    again, _ = run_code(app, tmp_path, {}, monkeypatch)
+    assert same(again[0], app.explanations[0])
+    assert app.explanations[0].target == resnet50.predict(sample_image("coffee"), "full").score()
+
+
+def test_save(app, tmp_path):
+    app.folder.value = str(tmp_path / "new" / "folder")
+    app.save_button.click()
+    assert "Saved" in app.links.value and app.links.value.count("download=") == 4
+    saved = {p.name: p.read_bytes() for p in (tmp_path / "new/folder").iterdir()}
+    assert set(saved) == {"figure.png", "figure.svg", "explain.py", "regions.csv"}
+    assert Image.open(io.BytesIO(saved["figure.png"])).size[0] > 1000
+    assert b"<svg" in saved["figure.svg"][:600]
+    assert saved["regions.csv"].decode() == app.explanations[0].regions.to_csv()
+    assert saved["explain.py"].decode() == app.code
+    app.folder.value = str(tmp_path / "new" / "folder" / "figure.png")
+    app.save_button.click()
+    assert "Not done" in app.status.value
+
+
+def test_names_cannot_bring_markup(models):
+    app = explorer(sample_image("coffee"), {"one": tiny(1, 2, ["<img src=x onerror=alert(1)>", "b"])})
+    app.sides[0].target.value = "<img src=x onerror=alert(1)>"
+    for widget in (app.picture, app.words, app.listing, app.status):
+        assert "<img src=x" not in widget.value
+
+
+# --- in a notebook -----------------------------------------------------------------------------------------
+
+
+def test_without_a_front_end_it_is_a_figure():
+    """As nbval and a build of the book run it: no widget in the file."""
+    from nbclient import NotebookClient
+
+    source = (
+        "import torch\nfrom xaicore import gap_classifier\nfrom xaicore.widgets import explorer\n"
+        "layers = [torch.nn.Conv2d(3, 4, 32, 32), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]\n"
+        "net = torch.nn.Sequential(*layers, torch.nn.Linear(4, 2))\n"
+        "explorer('coffee', {'net': gap_classifier(net), 'late': lambda: gap_classifier(net)})"
+    )
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(nb, timeout=120).execute()
+    (output,) = nb.cells[0].outputs
+    assert "image/png" in output.data
+    assert "application/vnd.jupyter.widget-view+json" not in output.data
+
+
+def test_somebody_is_there_only_if_a_front_end_says_so(monkeypatch):
+    assert not somebody_is_there()
+
+    class Shell:
+        def __init__(self, content):
+            self.content = content
+
+        def get_parent(self):
+            return {"content": self.content}
+
+    for content, there in (({"allow_stdin": True}, True), ({"allow_stdin": False}, False), ({}, False)):
+        monkeypatch.setattr("IPython.get_ipython", lambda content=content: Shell(content))
+        assert somebody_is_there() is there
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    assert somebody_is_there()
+
+
+def test_a_missing_ipywidgets_is_said(one, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.raises(ImportError, match="pip install ipywidgets"):
+        explorer("coffee", {"one": one})
+
+
+# --- the chapter: a network of one's own -------------------------------------------------------------------
+
+
+def cells_of_training() -> str:
+    """The chapter's own code, from the photographs of surfaces to the measured maps."""
+    sources = [cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code"]
+    first = next(i for i, s in enumerate(sources) if s.startswith("surfaces ="))
+    last = next(i for i, s in enumerate(sources) if "def share_inside" in s)
+    imports = next(s for s in sources if s.startswith("import copy")).partition("plotting.use_book_style")[0]
+    return "\n\n".join([imports, *sources[first : last + 1]])
+
+
+@pytest.fixture(scope="module")
+def trained(resnet50):
+    names = {"model": resnet50}
+    exec(compile(cells_of_training(), "chapter 5", "exec"), names)
+    plt.close("all")
+    return names
+
+
+def test_the_test_patches_are_held_out(trained):
+    """No column is in a training patch and in a test patch."""
+    seen = []
+
+    class Spy:
+        def __getitem__(self, where):
+            seen.append(where[1])
+            return np.zeros((224, 224, 3), np.uint8)
+
+    rng = np.random.default_rng(5)
+    for left, right in ((0, trained["border"]), (trained["border"], 512)):
+        seen.clear()
+        trained["patches"](Spy(), left, right, 200, rng)
+        assert min(s.start for s in seen) == left and max(s.stop for s in seen) <= right
+
+
+def test_the_trained_network_knows_held_out_patches(trained):
+    for stage in ("trained head", "trained block"):
+        own = trained["stages"][stage]
+        found = [p.index() for p in own.predict_many(trained["test"])]
+        assert np.mean(np.array(found) == trained["y_test"].numpy()) > 0.9
+        assert np.mean(np.array(found) == trained["y_test"].numpy()) == pytest.approx(trained["right"][stage])
+
+
+def test_its_map_is_complete_and_lies_on_the_right_patch(trained):
+    for own in trained["stages"].values():
+        p = own.predict(trained["sheet"], "full")
+        assert p.feature_maps.shape[1:] == (7, 21)
+        maps = cam(p, range(3))
+        assert np.allclose(maps.mean(axis=(1, 2)) + own.bias, p.scores, atol=1e-3)
+        direct = own.network(own.preprocessing.normalise(p.input_image)[None])
+        assert np.allclose(direct.detach().numpy()[0], p.scores, atol=1e-3)
+    for stage in ("trained head", "trained block"):
+        maps = cam(trained["stages"][stage].predict(trained["sheet"], "full"), range(3))
+        thirds = maps.reshape(3, 7, 3, 7).mean(axis=(1, 3))
+        assert [trained["order"][k] for k in thirds.argmax(axis=1)] == [0, 1, 2]
+
+
+def test_only_the_last_block_and_the_head_were_trained(trained, resnet50):
+    before, after = resnet50.network.state_dict(), trained["stages"]["trained block"].network.state_dict()
+    changed = {
+        name
+        for name in after
+        if after[name].shape != before[name].shape or not torch.equal(after[name], before[name])
+    }
+    assert changed and all(name.startswith(("fc.", "layer4.2.")) for name in changed)
+    assert not any("running" in name for name in changed)
+
+
+def captum_code() -> str:
+    """The block of the chapter that isn't run there, since captum is no dependency."""
+    text = next(c.source for c in NOTEBOOK.cells if "from captum" in c.source)
+    return re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+
+
+def test_the_chapter_s_gradient_code_runs_and_equals_cam_over_cells(one):
+    ast.parse(captum_code())
+    image = one.preprocessing.normalise(one.preprocessing.fit(sample_image("coffee"))[0])[None]
+    names = {"network": one.network, "layer": one.network[1], "x": image, "c": 4}
+    exec(captum_code(), names)
+    want = cam(one.predict(sample_image("coffee")), 4) / 49
+    assert np.allclose(names["hirescam"], want, atol=1e-5)
+    assert np.allclose(names["gradcam"], want, atol=1e-5)
+
+
+def test_the_gradient_code_runs_where_there_is_no_exact_cam():
+    """A network with two linear layers and ReLU between: refused, but it has gradients."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 12, 32, 32), nn.ReLU(), nn.Flatten(), nn.Linear(588, 20), nn.ReLU(), nn.Linear(20, 5)
+    ).eval()
+    with pytest.raises(NotAGapClassifierError, match="'5' reads '4' \\(ReLU\\)"):
+        gap_classifier(network)
+    x = torch.randn(1, 3, 224, 224)
+    names = {"network": network, "layer": network[1], "x": x, "c": 2}
+    exec(captum_code(), names)
+    assert names["hirescam"].shape == names["gradcam"].shape == (7, 7)
+    assert abs(names["hirescam"].sum() - network(x)[0, 2].item()) > 1e-3
