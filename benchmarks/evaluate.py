@@ -471,14 +471,16 @@ def run(network: str, units: Iterator[Unit], file: Path, stop_after: float | Non
     if file.exists():
         with file.open(newline="") as old:
             done = {tuple(row[c] for c in COLUMNS[:6]) for row in csv.DictReader(old)}
-    # two mosaics may hold the same photographs in the same order but for the target's place: one of them counts
-    todo = {unit.key: unit for unit in reversed([*units]) if (network, *unit.key) not in done}
+    todo: dict[tuple[str, ...], Unit] = {}
+    for unit in units:
+        if (network, *unit.key) not in done:
+            todo.setdefault(unit.key, unit)  # mosaics that differ in the target's place alone count once
     start = time.perf_counter()
     with file.open("a", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         if not done:
             writer.writerow(COLUMNS)
-        for unit in tqdm([*todo.values()][::-1], desc=network, unit="unit", smoothing=0.05, disable=None):
+        for unit in tqdm(todo.values(), desc=network, unit="unit", smoothing=0.05, disable=None):
             if stop_after and time.perf_counter() - start > stop_after:
                 print(f"Stopped after {stop_after / 60:.0f} minutes; run again to go on.", file=sys.stderr)
                 return
