@@ -44,9 +44,10 @@ THEME_FAULTS = {"label-content-name-mismatch", "region"}
 LOOK = """async () => {
     if (window.MathJax?.startup?.promise) await MathJax.startup.promise
     await document.fonts.ready
-    const pictures = [...document.querySelectorAll("article img")]
+    let pictures = [...document.querySelectorAll("article img")]
     for (const picture of pictures) picture.loading = "eager"
     await Promise.all(pictures.map(picture => picture.decode().catch(() => {})))
+    pictures = pictures.filter(picture => picture.isConnected) // the playground has replaced its own by now
     const inherited = picture => {
         const changes = []
         for (let node = picture; node; node = node.parentElement) {

@@ -47,7 +47,8 @@ def pages(site):
 def resources(page):
     """The address of each file that a browser fetches to show the page."""
     for tag in page.select("script[src], img[src], source[src], video[src], iframe[src], embed[src]"):
-        yield tag["src"]
+        if not tag["src"].startswith("data:"):  # nothing to fetch: the picture stands in the page itself
+            yield tag["src"]
     for tag in page.select("link[href]"):
         if not {"next", "prev", "index", "search", "canonical", "author"} & set(tag.get("rel", [])):
             yield tag["href"]

@@ -35,13 +35,13 @@ class Row(NamedTuple):
 
 
 @cache
-def table(name: str = "evaluation", folder: Path = RESULTS) -> tuple[Row, ...]:
+def table(name: str = "evaluation", folder: Path | None = None) -> tuple[Row, ...]:
     """All rows of one table: "evaluation", or "choice" (what settings were chosen by, on other pictures).
 
     Raises:
         FileNotFoundError: no such table; `make evaluate` writes it.
     """
-    path = folder / f"{name}.csv"
+    path = (folder or RESULTS) / f"{name}.csv"
     if not path.exists():
         raise FileNotFoundError(f"No table {path.name}. `make evaluate` measures and writes it.")
     with path.open(newline="", encoding="utf-8") as file:
@@ -49,14 +49,14 @@ def table(name: str = "evaluation", folder: Path = RESULTS) -> tuple[Row, ...]:
     return tuple(Row._make([*line[:7], float(line[7])]) for line in lines)
 
 
-def fingerprint(name: str = "evaluation", folder: Path = RESULTS) -> str:
+def fingerprint(name: str = "evaluation", folder: Path | None = None) -> str:
     """First eight hexadecimal digits of the table's SHA-256, so that a page can say which table it shows."""
-    return hashlib.sha256((folder / f"{name}.csv").read_bytes()).hexdigest()[:8]
+    return hashlib.sha256(((folder or RESULTS) / f"{name}.csv").read_bytes()).hexdigest()[:8]
 
 
-def environment(folder: Path = RESULTS) -> dict[str, Any]:
+def environment(folder: Path | None = None) -> dict[str, Any]:
     """With what the tables were measured: packages, weights, threads, the two halves of the photographs."""
-    return dict(json.loads((folder / "environment.json").read_text(encoding="utf-8")))
+    return dict(json.loads(((folder or RESULTS) / "environment.json").read_text(encoding="utf-8")))
 
 
 def rows(source: Iterable[Row] | None = None, **columns: str) -> list[Row]:
