@@ -535,8 +535,9 @@ def main() -> None:
         units = plan_second_network(models["EfficientNet-Lite0"])
         run("EfficientNet-Lite0", units, table, limit)
         run("ResNet50", plan_costly(models["ResNet50"]), table, limit)
-    text = json.dumps(environment(models), indent=1, ensure_ascii=False)
-    (args.out / "environment.json").write_text(text + "\n")
+    if not (args.choose or args.quick):  # a part of the run must not replace the record of the whole
+        text = json.dumps(environment(models), indent=1, ensure_ascii=False)
+        (args.out / "environment.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ from xaicore.cam import Alignment, Floats, class_activation_map, on_photo
 from xaicore.images import Resize, read_image
 from xaicore.models import GapClassifier
 from xaicore.predictions import Prediction, Target
-from xaicore.secam import SeCAM, superpixel_scores
-from xaicore.superpixels import Method, check_labels, superpixels
+from xaicore.secam import SeCAM, secam, superpixel_scores
+from xaicore.superpixels import Method
 
 OTHERS, RIVALS = "others", "rivals"
 STRONGEST = 10
@@ -158,10 +158,5 @@ def focus(
     """
     options: dict[str, Any] = {"contrast": contrast, "scales": scales, "resize": resize}
     heat, prediction = focus_map(model, image, target, alignment=alignment, **options)
-    if labels is None:
-        labels = superpixels(prediction.image, segments, method)
-    elif segments is not None or method != "slic":
-        raise ValueError("labels= is a finished label map; drop segments= and method=.")
-    labels = check_labels(labels, heat.shape)
-    scores = superpixel_scores(heat, labels)
-    return SeCAM(prediction.image, prediction.score(target), heat, labels, scores)
+    plain = secam(prediction, target, segments=segments, method=method, labels=labels)
+    return replace(plain, heat=heat, scores=superpixel_scores(heat, plain.labels))
