@@ -16,7 +16,7 @@ help:
 	@echo "make book        build the site and say where to open it"
 	@echo "make test        lint, types, unit tests, every notebook, and the site's tests"
 	@echo "make notebooks   run all notebooks again, in place"
-	@echo "make evaluate    measure every method again: chapter 6's tables (about an hour; stop and go on at will)"
+	@echo "make evaluate    measure every method again: chapter 6's tables (takes long; stop and go on at will)"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make repository URL=https://github.com/owner/name"
 	@echo "                 set the repository's address everywhere it is written"
@@ -38,7 +38,7 @@ test: $(VENV)/.installed-for-tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadscope
 
 evaluate: $(VENV)/.installed-for-tests
-	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python -m benchmarks.evaluate
 
 notebooks: $(VENV)/.installed
 	$(BIN)/python book/notebooks.py run

@@ -79,6 +79,16 @@ def test_contrast_with_the_ten_strongest_rivals(chelsea):
     np.testing.assert_allclose(contrast_map(chelsea, c, "rivals"), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("strongest", [1, 3, 999, 5000])
+def test_so_many_rivals_as_asked_for_or_all(chelsea, strongest):
+    c = chelsea.index()
+    rivals = [row.index for row in chelsea.top(1000) if row.index != c][:strongest]
+    expected = cam(chelsea, c) - np.mean(cam(chelsea, rivals), axis=0)
+    np.testing.assert_allclose(contrast_map(chelsea, strongest=strongest), expected, atol=1e-4)
+    with pytest.raises(ValueError, match="at least one rival"):
+        contrast_map(chelsea, strongest=0)
+
+
 def test_a_network_of_few_classes_has_fewer_rivals(chelsea):
     from dataclasses import replace
 

@@ -43,6 +43,15 @@ def test_difference_pairs_mosaics_by_their_companions():
     assert difference("A", "B", source).mean == pytest.approx((0.75 - 0.5) / 2)
 
 
+def test_measures_are_not_mixed():
+    """A mean over shares and seconds would be a number, too."""
+    mixed = [*SMALL, SMALL[0]._replace(measure="seconds", value=60.0)]
+    for wrong in (lambda: interval(mixed, method="A"), lambda: difference("A", "B", mixed)):
+        with pytest.raises(ValueError, match=r"say measure= one of \['measure', 'seconds'\]"):
+            wrong()
+    assert interval(mixed, method="A", measure="measure").n == 2
+
+
 def test_missing_table_says_what_writes_it(tmp_path):
     with pytest.raises(FileNotFoundError, match="make evaluate"):
         table("evaluation", tmp_path)
@@ -73,5 +82,6 @@ def test_fingerprint_is_that_of_the_bytes(tmp_path):
 
 def test_environment_names_the_weights_and_the_packages():
     found = environment()
-    assert {"ResNet50", "EfficientNet-Lite0"} == found["weights"].keys()
+    assert {"ResNet50", "EfficientNet-Lite0", "EfficientNet-Lite2"} == found["weights"].keys()
+    assert {row.network for row in table()} == found["weights"].keys()
     assert {"torch", "grad-cam", "captum", "lime", "saliency"} <= found["packages"].keys()

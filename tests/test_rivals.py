@@ -1,4 +1,4 @@
-"""The rivals, controls and second network of benchmarks/: known answers, and nothing left behind."""
+"""The rivals and controls of benchmarks/: known answers, and nothing left behind."""
 
 import itertools
 import math
@@ -34,7 +34,7 @@ from xaicore import (
 )
 from xaicore.cam import class_activation_map
 from xaicore.evaluation import class_probability, pointing_hit, positive_share
-from xaicore.images import SAMPLES, Photo
+from xaicore.images import Photo
 from xaicore.models import Preprocessing
 from xaicore.secam import paint
 
@@ -193,7 +193,24 @@ def test_passes_are_as_many_as_the_table_says(toy: GapClassifier, picture: Photo
 
 @pytest.fixture(scope="module")
 def lite0() -> GapClassifier:
-    return networks.load_efficientnet_lite0()
+    return networks.load_efficientnet_lite(0)
+
+
+def test_finer_cam_is_the_gradient_map_of_a_difference_of_scores(resnet50: GapClassifier) -> None:
+    """Of Σ q_j (S_c − S_j) over the three nearest classes, q_j by probability, by autograd."""
+    picture = resnet50.preprocessing.fit(sample_image("chelsea"))[0]
+    features = resnet50.forward(resnet50.preprocessing.normalise(picture)[None])[0][0]
+    c = 285  # Egyptian cat
+    f = torch.tensor(features, requires_grad=True)
+    scores = torch.from_numpy(resnet50.class_weights) @ f.mean(dim=(1, 2)) + torch.from_numpy(resnet50.bias)
+    nearest = (scores - scores[c]).abs().argsort()[1:4]
+    p = scores.softmax(0)[nearest]  # the library lets the gradient through the shares, too
+    ((p * (scores[c] - scores[nearest])).sum() / p.sum()).backward()
+    assert f.grad is not None
+    expected = class_activation_map(features, f.grad.mean(dim=(1, 2)).numpy())
+    found = RIVALS["Finer-CAM"](resnet50, picture, c, 0)
+    assert np.abs(found - min_max(upsample(relu(expected), (224, 224)))).max() < 1e-4
+    assert np.abs(found - RIVALS["Grad-CAM"](resnet50, picture, c, 0)).max() > 0.1
 
 
 @pytest.mark.parametrize("network", ["resnet50", "lite0"])
@@ -466,15 +483,3 @@ def test_random_resnet50_is_random_down_to_its_first_layer(resnet50: GapClassifi
     picture = resnet50.preprocessing.fit(sample_image("drum"))[0]
     heat = controls.pixel_cam(drawn, picture, 541)
     assert np.isfinite(heat).all() and heat.std() > 0
-
-
-# --- the second network ----------------------------------------------------------------------------------
-
-
-def test_efficientnet_lite0_recognises_the_samples(lite0: GapClassifier) -> None:
-    """18 of the 20 labelled photographs with the preprocessing that it was trained with."""
-    labels = {name: sample.label for name, sample in SAMPLES.items() if sample.label is not None}
-    found = lite0.predict_many([sample_image(name) for name in labels])
-    right = [prediction.index() == label for prediction, label in zip(found, labels.values(), strict=True)]
-    assert len(right) == 20 and sum(right) == 18
-    assert found[0].feature_maps.shape == (1280, 7, 7)

@@ -74,8 +74,12 @@ def rows(source: Iterable[Row] | None = None, **columns: str) -> list[Row]:
 
 
 def interval(source: Iterable[Row] | None = None, **columns: str) -> Interval:
-    """Mean of the rows with its 95 % interval, from a bootstrap over pictures."""
-    chosen = rows(source, **columns)
+    """Mean of the rows with its 95 % interval, from a bootstrap over pictures.
+
+    Raises:
+        ValueError: nothing fits, or several measures do, which have no common mean.
+    """
+    chosen = _of_one_measure(rows(source, **columns))
     return _bootstrap([row.value for row in chosen], chosen)
 
 
@@ -83,15 +87,23 @@ def difference(a: str, b: str, source: Iterable[Row] | None = None, **columns: s
     """Mean of (method a − method b) on the pictures, or mosaics, that have both, with its interval.
 
     Raises:
-        ValueError: the two share no picture.
+        ValueError: the two share no picture, or the rows are of several measures.
     """
-    of_b = {(row.setting, row.picture, row.others): row.value for row in rows(source, method=b, **columns)}
-    of_a = rows(source, method=a, **columns)
+    rows_b = _of_one_measure(rows(source, method=b, **columns))
+    of_b = {(row.setting, row.picture, row.others): row.value for row in rows_b}
+    of_a = _of_one_measure(rows(source, method=a, **columns))
     chosen = [row for row in of_a if (row.setting, row.picture, row.others) in of_b]
     if not chosen:
         raise ValueError(f"{a} and {b} were not measured on the same pictures: {columns}")
     values = [row.value - of_b[row.setting, row.picture, row.others] for row in chosen]
     return _bootstrap(values, chosen)
+
+
+def _of_one_measure(found: list[Row]) -> list[Row]:
+    measures = {row.measure for row in found}
+    if len(measures) > 1:
+        raise ValueError(f"These rows are of several measures: say measure= one of {sorted(measures)}.")
+    return found
 
 
 def _bootstrap(values: list[float], chosen: list[Row]) -> Interval:
