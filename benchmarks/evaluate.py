@@ -175,6 +175,7 @@ def measure(plans: Sequence[tuple[Plan, str]], file: Path, workers: int) -> floa
 
     Returns the processor's seconds, or None if some of the work was done before.
     """
+    write(file, read(file) if file.exists() else [])
     done = {row[:6] for row in read(file)}
     todo = [job for plan, name in plans for job in jobs(plan, name, done)]
     bar = tqdm(total=sum(len(keys) for *_, keys in todo), desc=file.stem, unit="unit", disable=None)
@@ -185,8 +186,6 @@ def measure(plans: Sequence[tuple[Plan, str]], file: Path, workers: int) -> floa
         file.open("a", newline="", encoding="utf-8") as out,
     ):
         writer = csv.writer(out, lineterminator="\n")
-        if not done:
-            writer.writerow(COLUMNS)
         futures = {pool.submit(work, *job): len(job[2]) for job in todo}
         try:
             for future in as_completed(futures):
@@ -206,10 +205,10 @@ def measure(plans: Sequence[tuple[Plan, str]], file: Path, workers: int) -> floa
 
 
 def read(file: Path) -> list[tuple[str, ...]]:
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        return [tuple(row) for row in csv.reader(lines)][1:]
+    """The rows that are whole: a run that was killed while it wrote may have left half of one."""
+    text = file.read_text(encoding="utf-8")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    return [tuple(row) for row in csv.reader(lines)][1:]
 
 
 def write(file: Path, rows: Iterable[tuple[str, ...]]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xaicore.results import rows, table
+from benchmarks.evaluate import measure, read
+from xaicore.results import COLUMNS, rows, table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,3 +64,21 @@ def test_interrupted_run_goes_on(quick):
         keys = [tuple(line[:7]) for line in csv.reader(again)]
     assert len(keys) == len(set(keys)) == len(lines)
     assert file.read_text().splitlines(keepends=True) == lines  # in the same order, too
+
+
+def test_a_run_that_ended_before_its_first_result_goes_on(tmp_path):
+    file = tmp_path / "table.csv"
+    for _ in range(2):
+        assert measure([], file, workers=1) == 0  # seconds: nothing was done before
+        assert file.read_text() == ",".join(COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize("half", ["ResNet50,IROF,100 seg", "ResNet50,IROF,100 segments,SeCAM,yurt,,IROF,0.4"])
+def test_half_a_line_is_measured_again(tmp_path, half):
+    """The run before was killed while it wrote; even a line that lacks nothing but its end may be cut."""
+    file = tmp_path / "table.csv"
+    whole = ("ResNet50", "IROF", "100 segments", "CAM", "yurt", "", "IROF", "0.5")
+    file.write_text(",".join(COLUMNS) + "\n" + ",".join(whole) + "\n" + half)
+    assert read(file) == [whole]
+    measure([], file, workers=1)
+    assert file.read_text().splitlines()[1:] == [",".join(whole)]
