@@ -108,12 +108,12 @@ class Case:
         ask = class_probability(self.model, self.target, BATCH)
 
         def score(pictures: NDArray[np.uint8]) -> Values:
-            keys = [picture.tobytes() for picture in pictures]
-            new = [i for i, key in enumerate(keys) if hash(key) not in self.scores]
+            keys = [hash(picture.tobytes()) for picture in pictures]
+            new = [i for i, key in enumerate(keys) if key not in self.scores]
             if new:
                 found = ask(pictures[new])
-                self.scores |= {hash(keys[i]): float(p) for i, p in zip(new, found, strict=True)}
-            return np.array([self.scores[hash(key)] for key in keys])
+                self.scores |= {keys[i]: float(p) for i, p in zip(new, found, strict=True)}
+            return np.array([self.scores[key] for key in keys])
 
         return score
 
@@ -164,21 +164,18 @@ def mosaics(lab: Lab, setting: str) -> Iterator[list[Case]]:
             f"{setting} needs {n * n} confident photographs; the half {lab.half!r} has {len(labels)}."
         )
     random = np.random.default_rng(n)
-    taken: set[tuple[str, ...]] = set()
+    taken: set[tuple[str, tuple[str, ...]]] = set()
     while count:
         names = [str(name) for name in random.permutation([*labels])[: n * n]]
         # a target and the others in their order: what a row of the results is known by
-        keys = {(name, *(other for other in names if other != name)) for name in names}
-        if keys & taken:
+        cells = [(name, tuple(other for other in names if other != name)) for name in names]
+        if not taken.isdisjoint(cells):
             continue
-        taken |= keys
+        taken.update(cells)
         count -= 1
         photo = mosaic([central_square(name) for name in names], n, INPUT)
         memory: dict[Hashable, Any] = {}
-        yield [
-            Case(lab.model, photo, side, labels[name], name, tuple(o for o in names if o != name), memory)
-            for name in names
-        ]
+        yield [Case(lab.model, photo, side, labels[name], name, others, memory) for name, others in cells]
 
 
 def cell_mask(case: Case, position: int) -> NDArray[np.bool_]:

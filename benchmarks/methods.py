@@ -18,7 +18,7 @@ from benchmarks.cases import Case
 from benchmarks.controls import CONTROLS
 from benchmarks.rivals import RIVALS
 from xaicore.cam import Alignment, Floats, cam, upsample
-from xaicore.focus import agreement, contrast_map
+from xaicore.focus import STRONGEST, agreement, contrast_map
 from xaicore.images import Photo
 from xaicore.predictions import Prediction
 from xaicore.secam import paint, superpixel_scores
@@ -41,7 +41,7 @@ def focused(
     case: Case,
     seed: int = 0,
     *,
-    contrast: int | str | None = 10,
+    contrast: int | str | None = STRONGEST,
     sizes: Sequence[Size] = (1, 2),
     fuse: Callable[[Sequence[Floats]], Floats] = agreement,
     alignment: Alignment = "half_pixel",
@@ -57,9 +57,7 @@ def focused(
 
 def contrasted(prediction: Prediction, c: int, contrast: int | str | None) -> Floats:
     """One map: against so many rivals, by "own shares", "place by place", or not at all."""
-    if (
-        contrast == "place by place"
-    ):  # M_c − max_j M_j: at each place against whichever class is strongest there
+    if contrast == "place by place":  # M_c − max_j M_j
         maps = cam(prediction, range(len(prediction.scores)))
         return np.asarray(maps[c] - np.delete(maps, c, axis=0).max(axis=0))
     if contrast == "own shares":
