@@ -2,8 +2,8 @@
 
 Two tidy tables come out, a line per number: network, protocol, setting, method, picture, its companions in a
 mosaic, measure, value. `choice` holds what the settings of `focus` were chosen by, on one half of the
-photographs; `evaluation` what the book reports, on the other. Both are written as the run goes on, so an
-interrupted run goes on where it stopped.
+photographs; `evaluation` what the book reports, on the other. They grow in a folder of their own, where an
+interrupted run goes on; once both are whole, they are compared with the book's tables and take their place.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
+import io
 import json
 import multiprocessing
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -22,6 +24,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -44,6 +47,8 @@ from xaicore import GapClassifier, load_resnet50
 from xaicore.results import COLUMNS, RESULTS
 
 Key = tuple[str, ...]
+WORK = Path(__file__).resolve().parents[1] / "_build" / "evaluation"
+RECORD = "environment.json"
 
 NETWORKS: dict[str, Callable[[], GapClassifier]] = {
     "ResNet50": lambda: load_resnet50(progress=False),
@@ -170,30 +175,29 @@ def jobs(plan: Plan, name: str, done: set[Key]) -> Iterator[tuple[Plan, str, lis
             yield plan, name, keys
 
 
-def measure(plans: Sequence[tuple[Plan, str]], file: Path, workers: int) -> float | None:
+def measure(
+    plans: Sequence[tuple[Plan, str]],
+    file: Path,
+    workers: int,
+    taken: Callable[[float], None] = lambda seconds: None,
+) -> None:
     """Work off the plans, append each part as soon as it is done, and put the table in order at the end.
 
-    Returns the processor's seconds, or None if some of the work was done before.
+    `taken` is told the processor's seconds of each part.
     """
     write(file, read(file) if file.exists() else [])
     done = {row[:6] for row in read(file)}
     todo = [job for plan, name in plans for job in jobs(plan, name, done)]
     bar = tqdm(total=sum(len(keys) for *_, keys in todo), desc=file.stem, unit="unit", disable=None)
-    taken = 0.0
     spawn = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(workers, spawn, start_worker) as pool,
-        file.open("a", newline="", encoding="utf-8") as out,
-    ):
-        writer = csv.writer(out, lineterminator="\n")
+    with ProcessPoolExecutor(workers, spawn, start_worker) as pool, file.open("ab", buffering=0) as out:
         futures = {pool.submit(work, *job): len(job[2]) for job in todo}
         try:
             for future in as_completed(futures):
                 rows, seconds = future.result()
-                writer.writerows(rows)
-                out.flush()
+                out.write(csv_text(rows).encode())  # in one call, so that a kill can't leave half a unit
                 bar.update(futures[future])
-                taken += seconds
+                taken(seconds)
         except BaseException:  # interrupted, or a unit failed: what is done is kept, nothing more is begun
             pool.shutdown(cancel_futures=True)
             raise
@@ -201,38 +205,79 @@ def measure(plans: Sequence[tuple[Plan, str]], file: Path, workers: int) -> floa
     keys = ((name, *key) for plan, name in plans for key in units(plan, name))
     order = {key: i for i, key in enumerate(keys)}
     write(file, sorted(read(file), key=lambda row: order.get(row[:6], len(order))))
-    return None if done else taken
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 def read(file: Path) -> list[tuple[str, ...]]:
-    """The rows that are whole: a run that was killed while it wrote may have left half of one."""
+    """The rows that are whole: a full disk may have left half of one."""
     text = file.read_text(encoding="utf-8")
     lines = text[: text.rfind("\n") + 1].splitlines()
     return [tuple(row) for row in csv.reader(lines)][1:]
 
 
-def write(file: Path, rows: Iterable[tuple[str, ...]]) -> None:
+def write(file: Path, rows: Iterable[Sequence[str]]) -> None:
     part = file.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
+    part.write_text(csv_text([COLUMNS, *rows]), encoding="utf-8")
     part.replace(file)
 
 
 # --- the run -----------------------------------------------------------------------------------------------
 
 
-def environment() -> dict[str, object]:
-    names = "torch torchvision numpy scipy scikit-image grad-cam captum lime saliency"
-    names += " efficientnet-lite-pytorch"
+def environment(names: Iterable[str]) -> dict[str, Any]:
+    """What the numbers depend on."""
+    packages = "torch torchvision numpy scipy scikit-image grad-cam captum lime saliency"
+    packages += " efficientnet-lite-pytorch"
     return {
-        "finished": datetime.date.today().isoformat(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
-        "packages": {name: version(name) for name in names.split()},
-        "weights": {name: str(network(name).provenance) for name in NETWORKS},
+        "packages": {package: version(package) for package in packages.split()},
+        "weights": {name: str(network(name).provenance) for name in names},
         "halves": HALVES,
     }
+
+
+def begin(folder: Path, present: dict[str, Any]) -> dict[str, Any]:
+    """The record of the run in this folder, a new one or one to go on with.
+
+    Raises:
+        SystemExit: the run there was begun with other packages, weights or another machine.
+    """
+    file = folder / RECORD
+    if not file.exists():
+        return present | {"processor minutes": {}, "clock minutes": {}}
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    other = [name for name in present if name in record and record[name] != present[name]]
+    if other:
+        raise SystemExit(
+            f"The run in {folder} was begun with other {', '.join(other)} than there are now, and the two "
+            f"don't mix. Go on as it was begun, or delete that folder to begin anew."
+        )
+    return record
+
+
+def compared(old: Path, new: Path) -> str:
+    """How the values of a table differ from those of another; times, which always do, are left out."""
+
+    def values(file: Path) -> dict[Key, float]:
+        rows = read(file) if file.exists() else []
+        return {row[:7]: float(row[7]) for row in rows if row[6] != "time in passes"}
+
+    before, after = values(old), values(new)
+    both = before.keys() & after.keys()
+    apart = sorted(abs(after[key] - before[key]) for key in both)
+    largest = f"; the largest change is {apart[-1]:.2g}" if apart else ""
+    same = sum(d < 1e-3 for d in apart)
+    return (
+        f"{new.stem}: {len(after)} values. {len(both)} were in the book's table, {same} of them the same to "
+        f"0.001{largest}. {len(before) - len(both)} of the book's are gone."
+    )
 
 
 def main() -> None:
@@ -240,26 +285,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the tables; default: the book's")
+    parser.add_argument(
+        "--out", type=Path, help=f"folder for the tables, and the book's stay; default: {WORK}, then the book"
+    )
     parser.add_argument("--quick", action="store_true", help="a few pictures and methods, as the tests do")
     parser.add_argument("--only", choices=[*WHOLE], help="this table alone")
     one = 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)
     parser.add_argument("--workers", type=int, default=one, help=f"processes side by side; default: {one}")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    tables = QUICK if args.quick else WHOLE
+    if args.quick and not args.out:
+        parser.error("--quick needs --out, as it doesn't measure the book's tables")
     start_worker()
-    record = args.out / "environment.json"
-    known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    minutes = known.get("processor minutes", {})
+    out: Path = args.out or WORK
+    out.mkdir(parents=True, exist_ok=True)
+    tables = QUICK if args.quick else WHOLE
+    record = begin(out, environment({name: None for plans in tables.values() for _, name in plans}))
     for table, plans in tables.items():
         if args.only in (None, table):
-            seconds = measure(plans, args.out / f"{table}.csv", args.workers)
-            if seconds is not None:  # measured in one go; else what is known of an earlier run stays
-                minutes[table] = round(seconds / 60, 1)
-    if not (args.only or args.quick):  # a part of the run must not replace the record of the whole
-        text = json.dumps(environment() | {"processor minutes": minutes}, indent=1, ensure_ascii=False)
-        record.write_text(text + "\n", encoding="utf-8")
+            measure(plans, out / f"{table}.csv", args.workers, stopwatch(record, table, out / RECORD))
+    record["finished"] = datetime.date.today().isoformat()
+    save(record, out / RECORD)
+    if args.out or args.only:
+        print(f"Measured: {out}")
+        return
+    for name in [*(f"{table}.csv" for table in tables), RECORD]:
+        if name != RECORD:
+            print(compared(RESULTS / name, out / name))
+        shutil.move(out / name, RESULTS / name)
+    print(f"The book's tables are replaced: {RESULTS}. `make notebooks` shows them in the chapters.")
+
+
+def stopwatch(record: dict[str, Any], table: str, file: Path) -> Callable[[float], None]:
+    """Adds to the record's minutes for a table: the processor's, and the clock's since the last part."""
+    last = time.monotonic()
+
+    def taken(seconds: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        for kind, more in (("processor minutes", seconds), ("clock minutes", now - last)):
+            record[kind][table] = round(record[kind].get(table, 0) + more / 60, 4)
+        last = now
+        save(record, file)
+
+    return taken
+
+
+def save(record: dict[str, Any], file: Path) -> None:
+    file.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def guided(case: Case, seed: int = 0, *, of: Method) -> Floats:
 
 def several_cuts(case: Case, seed: int = 0, *, of: Method) -> Floats:
     """Multi-scale superpixels: the mean of the averages over 50, 100 and 200 of them."""
-    return np.mean([averaged(case, seed, of=of, segments=n) for n in (50, 100, 200)], axis=0)
+    map_, cuts = of(case, seed), [case.labels(segments=n) for n in (50, 100, 200)]
+    return np.mean([paint(superpixel_scores(map_, labels), labels) for labels in cuts], axis=0)
 
 
 def other(explain: Callable[[Any, Photo, int, int], Floats], case: Case, seed: int = 0) -> Floats:

@@ -904,9 +904,7 @@ def test_in_a_live_jupyterlab(browser, folder, tmp_path):
         assert lab.locator(".xp-body").count() == 0
         # before there is a kernel, running would open a dialog that asks for one
         lab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
-        lab.get_by_role("menuitem", name="Run", exact=True).click()
-        lab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        lab.locator(".xp-body").wait_for()
+        run_all(lab, lab.locator(".xp-body"))
         lab.wait_for_function("document.querySelector('.xai-play').playground?.result")
         Hand(lab, "keyboard").pick(part(lab, "class"), "zebra")
         told = seen(lab)
@@ -924,6 +922,23 @@ def test_in_a_live_jupyterlab(browser, folder, tmp_path):
         server.terminate()
         server.wait(20)
         log.close()
+
+
+def run_all(lab, result, seconds=150):
+    """Run all cells until `result` is there.
+
+    JupyterLab says "idle" a moment before the connection to its kernel is up, and forgets what is run in that
+    moment: the cell's prompt is then empty again, where it would show a star or a number.
+    """
+    prompt = lab.locator(".jp-InputPrompt").first
+    for _ in range(seconds // 3):
+        if prompt.inner_text() == "[ ]:":
+            lab.get_by_role("menuitem", name="Run", exact=True).click()
+            lab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        lab.wait_for_timeout(3000)
+        if result.is_visible():
+            return
+    pytest.fail(f"JupyterLab showed no result in {seconds} seconds; the prompt is {prompt.inner_text()}")
 
 
 def wait_for_port(port, server, log):
