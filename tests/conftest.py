@@ -1,15 +1,20 @@
 """Fixtures that several test modules share."""
 
+import http.server
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from filelock import FileLock
+from tiny_network import tiny
 
 from xaicore import GapClassifier, Prediction, WeightsUnavailableError, load_resnet50, msra, sample_image
+from xaicore.images import sample_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,3 +92,47 @@ def msra_package(once_per_run: Callable[[str, Callable[[Path], object]], Path]) 
 def msra_state(msra_package: Path) -> msra.State:
     """What the conversion makes of it."""
     return msra.convert_msra(msra_package)
+
+
+@pytest.fixture(scope="module")
+def one() -> GapClassifier:
+    """A small random network of six classes, two of which have the same name."""
+    return tiny(1, names=["ant", "bee", "crane", "crane", "dog", "elk"])
+
+
+@pytest.fixture
+def no_figure_stays_open() -> Iterator[None]:
+    plt.close("all")
+    yield
+    assert not plt.get_fignums()
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """A small web server with good and bad pages."""
+
+    def do_GET(self) -> None:
+        if self.path == "/missing.jpg":
+            return self.send_error(404)
+        if self.path in ("/to-file", "/to-ftp"):
+            self.send_response(302)
+            self.send_header("Location", "file:///etc/passwd" if self.path == "/to-file" else "ftp://x/y.jpg")
+            return self.end_headers()
+        if self.path == "/to-goose":
+            self.send_response(302)
+            self.send_header("Location", "/goose.jpg")
+            return self.end_headers()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(sample_path("goose").read_bytes() if self.path == "/goose.jpg" else b"<html>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    """The address of that server."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()

@@ -379,3 +379,21 @@ def test_rule_sees_a_bad_notebook(rule, breaks, says):
 
 def test_every_rule_is_shown_a_bad_notebook():
     assert {rule for rule, *_ in BREAKS} == set(RULES)
+
+
+# --- what one chapter says twice -------------------------------------------------------------------------
+
+
+def test_the_map_of_methods_and_its_table_agree():
+    """Chapter 1 draws its methods from a list, and tells them with their sources in a table."""
+    nb = book.read(ROOT / "notebooks/01_xai_overview.ipynb")
+    code = next(cell.source for cell in nb.cells if "METHODS = [" in cell.source)
+    tree = ast.parse(code[code.index("METHODS = [") :])
+    drawn = ast.literal_eval(tree.body[0].value)
+    told, family = [], ""
+    for line in next(cell.source for cell in nb.cells if "| Method |" in cell.source).splitlines():
+        if found := re.fullmatch(r"\| \*(\w+)\* \| \| \|", line):
+            family = found[1].lower()
+        elif found := re.match(r"\| \*\*(.+?)\*\* \[.*\| (local|global), (agnostic|specific) \|$", line):
+            told.append((found[1], family, found[2], found[3] == "specific"))
+    assert told == drawn

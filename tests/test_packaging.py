@@ -24,7 +24,7 @@ EXAMPLE = "https://github.com/owner/name"
 # A module imports only from those before it.
 ORDER = ["claims", "images", "outlines", "msra", "weights", "predictions", "models"]
 ORDER += ["cam", "superpixels", "secam", "focus", "evaluation", "results"]
-ORDER += ["plotting", "playground", "widgets", "cli"]
+ORDER += ["plotting", "playground", "sources", "explanations", "widgets", "cli"]
 
 
 def requirements(lines):

@@ -1,17 +1,14 @@
-"""The explorer: its functions on arrays, then the form, driven as a reader drives it.
+"""The form, driven as a reader drives it, and its chapter's network of one's own.
 
 Networks are small and random where only the arithmetic counts, and the real ResNet50 where the result does.
 """
 
 import ast
 import base64
-import csv
 import functools
-import http.server
 import io
 import re
 import sys
-import threading
 from datetime import datetime
 
 import matplotlib.pyplot as plt
@@ -21,59 +18,18 @@ import pytest
 import torch
 from notebook_samples import ROOT
 from PIL import Image
+from tiny_network import tiny
 from torch import nn
-from torchvision.models import get_model, get_model_weights
 
 import xaicore.widgets
-from xaicore import (
-    GapClassifier,
-    ImageError,
-    NotAGapClassifierError,
-    cam,
-    gap_classifier,
-    heat_map,
-    sample_image,
-    secam,
-)
+from xaicore import GapClassifier, NotAGapClassifierError, cam, gap_classifier, sample_image
+from xaicore.explanations import Settings, explain, render
 from xaicore.images import sample_path
-from xaicore.widgets import (
-    Settings,
-    describe,
-    draw,
-    explain,
-    explorer,
-    load_torchvision,
-    offered_models,
-    picture,
-    read_url,
-    render,
-    same_units,
-    shrink,
-    somebody_is_there,
-    table,
-    uploaded,
-)
+from xaicore.widgets import explorer, somebody_is_there
+
+pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
 
 NOTEBOOK = nbformat.read(ROOT / "notebooks/05_your_own_photo.ipynb", as_version=4)
-
-
-def tiny(seed: int, classes: int = 6, names: list[str] | None = None) -> GapClassifier:
-    """A GAP classifier of random weights with 7×7 feature maps."""
-    torch.manual_seed(seed)
-    layers = [nn.Conv2d(3, 12, 32, stride=32), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return gap_classifier(nn.Sequential(*layers, nn.Linear(12, classes)), categories=names)
-
-
-@pytest.fixture(scope="module")
-def one() -> GapClassifier:
-    return tiny(1, names=["ant", "bee", "crane", "crane", "dog", "elk"])
-
-
-@pytest.fixture(autouse=True)
-def no_figure_stays_open():
-    plt.close("all")
-    yield
-    assert not plt.get_fignums()
 
 
 def same(a, b) -> bool:
@@ -84,204 +40,6 @@ def same(a, b) -> bool:
         and a.target == b.target
         and np.array_equal(a.cells, b.cells)
     )
-
-
-# --- explanations ----------------------------------------------------------------------------------------
-
-
-def test_explain_is_what_the_package_computes(one):
-    p = one.predict(sample_image("coffee"), "full")
-    by_secam = secam(p, "bee", segments=40, statistic="median", alignment="receptive_field")
-    settings = Settings(segments=40, statistic="median", alignment="receptive_field", top=3)
-    e = explain(p, settings, "bee")
-    assert np.array_equal(e.map, by_secam.map, equal_nan=True)
-    assert e.regions == by_secam.regions(top=3)
-    by_cam = explain(p, Settings(method="cam"), "bee")
-    assert np.array_equal(by_cam.map, heat_map(p, "bee"), equal_nan=True)
-    assert by_cam.regions is None
-    threshold = explain(p, Settings(top=None, threshold=0.7), "bee")
-    assert threshold.regions == secam(p, "bee").regions(threshold=0.7)
-    assert explain(p).target == p.score()
-
-
-def test_every_explanation_is_complete(one):
-    p = one.predict(sample_image("coffee"), "crop")
-    for target, rival in ((0, None), (1, 4), (4, 1), ("elk", "ant")):
-        e = explain(p, Settings(segments=20), target, rival)
-        assert e.cells.mean() + e.bias == pytest.approx(e.target.score, abs=1e-4)
-    a, b = p.score(1), p.score(4)
-    e = explain(p, Settings(method="cam"), 1, 4)
-    assert e.target.score == pytest.approx(a.score - b.score)
-    assert e.target.probability == pytest.approx(1 / (1 + np.exp(b.score - a.score)), rel=1e-4)
-    assert np.allclose(e.cells, cam(p, 1) - cam(p, 4), atol=1e-4)
-
-
-def test_positive_drops_what_speaks_against(one):
-    p = one.predict(sample_image("coffee"), "full")
-    signed, positive = (explain(p, Settings(sign=sign), 0) for sign in ("signed", "positive"))
-    assert np.array_equal(positive.map, np.maximum(signed.map, 0), equal_nan=True)
-    assert positive.regions == signed.regions
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"method": "gradcam"}, "choose one of cam, secam"),
-        ({"sign": "absolute"}, "signed, positive"),
-        ({"segments": 0}, "at least 1"),
-        ({"threshold": 0.5}, "either top="),
-        ({"alignment": "left"}, "half_pixel"),
-    ],
-)
-def test_explain_refuses(one, change, says):
-    with pytest.raises(ValueError, match=says):
-        explain(one.predict(sample_image("coffee")), Settings(**change))
-
-
-def test_a_class_is_no_rival_of_itself(one):
-    with pytest.raises(ValueError, match="the class itself"):
-        explain(one.predict(sample_image("coffee")), None, "ant", "ant")
-
-
-def test_units(one):
-    coffee, cat = (one.predict(sample_image(name), "full") for name in ("coffee", "chelsea"))
-    cams = [explain(p, Settings(method="cam")) for p in (coffee, cat)]
-    assert same_units(cams)
-    assert "share a colour scale" in describe(cams)
-    foreign = explain(tiny(2).predict(sample_image("coffee"), "full"), Settings(method="cam"))
-    assert not same_units([cams[0], foreign])
-    assert "has its own colour scale" in describe([cams[0], foreign])
-    for pair, bars in ((cams, 1), ([cams[0], foreign], 2)):
-        figure = draw(pair)
-        assert len(figure.axes) == 4 + bars
-        render(figure)
-
-
-def test_colours_mean_the_same_in_both_rows(one):
-    """On one scale, half the evidence is drawn in the colour of half the evidence."""
-    p = one.predict(sample_image("coffee"), "full")
-    e = explain(p, Settings(method="cam"), 0)
-    half = explain(p, Settings(method="cam", opacity=1), 0)
-    object.__setattr__(half, "map", e.map / 2)
-    figure = draw([e, half])
-    limit = figure.axes[-1].get_xlim()[1]
-    plt.close(figure)
-    assert limit == pytest.approx(np.nanmax(np.abs(e.map)))
-
-
-def test_table_is_csv(one):
-    both = [explain(one.predict(sample_image(name), "full")) for name in ("coffee", "chelsea")]
-    rows = list(csv.DictReader(io.StringIO(table(both[:1]))))
-    assert [int(row["superpixel"]) for row in rows] == both[0].regions.superpixels
-    rows = list(csv.DictReader(io.StringIO(table(both))))
-    assert [row["map"] for row in rows] == ["A"] * len(both[0].regions) + ["B"] * len(both[1].regions)
-
-
-# --- photographs -------------------------------------------------------------------------------------------
-
-
-def test_large_photographs_are_made_smaller():
-    large = np.full((1200, 2400, 3), 7, np.uint8)
-    assert shrink(large).shape == (400, 800, 3)
-    small = sample_image("coffee")
-    assert shrink(small) is small
-
-
-def test_uploads_are_read_safely():
-    data = sample_path("goose").read_bytes()
-    assert uploaded("..\\..\\goose.jpg", data).name == "goose.jpg"
-    assert uploaded("../x/goose.jpg", data).original == data
-    with pytest.raises(ImageError, match=r"letter\.txt is not a picture"):
-        uploaded("letter.txt", b"Dear Sir")
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    """A small web server with good and bad pages."""
-
-    def do_GET(self):
-        if self.path == "/missing.jpg":
-            return self.send_error(404)
-        if self.path in ("/to-file", "/to-ftp"):
-            self.send_response(302)
-            self.send_header("Location", "file:///etc/passwd" if self.path == "/to-file" else "ftp://x/y.jpg")
-            return self.end_headers()
-        if self.path == "/to-goose":
-            self.send_response(302)
-            self.send_header("Location", "/goose.jpg")
-            return self.end_headers()
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(sample_path("goose").read_bytes() if self.path == "/goose.jpg" else b"<html>")
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def web():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-def test_a_picture_from_the_web(web):
-    for page in ("goose.jpg", "to-goose"):
-        got = picture(f"{web}/{page}")
-        assert np.array_equal(got.image, sample_image("goose"))
-        assert got.code == f'xaicore.read_image(read_url("{web}/{page}"))'
-
-
-def test_what_is_not_downloaded(web):
-    for address in ("file:///etc/passwd", "ftp://host/x.jpg", "data:image/png;base64,AA", "http://"):
-        with pytest.raises(ImageError, match="has to begin with http"):
-            read_url(address)
-    for page in ("to-file", "to-ftp"):
-        with pytest.raises(ImageError, match=r"has to begin with http|can't be reached|answers 302"):
-            read_url(f"{web}/{page}")
-    with pytest.raises(ImageError, match="answers 404"):
-        read_url(f"{web}/missing.jpg")
-    with pytest.raises(ImageError, match=r"larger than 0\.001 MB"):
-        read_url(f"{web}/goose.jpg", max_bytes=1000)
-    with pytest.raises(ImageError, match="is not a picture"):
-        picture(f"{web}/page.html")
-    with pytest.raises(ImageError, match="can't be reached"):
-        read_url("http://127.0.0.1:9/x.jpg")
-
-
-# --- networks ----------------------------------------------------------------------------------------------
-
-
-def test_offered_networks():
-    names = list(offered_models())
-    assert names[0] == "resnet50"
-    assert {f"resnet50, {s}" for s in ("imagenet1k_v1", "imagenet1k_v2", "msra")} < set(names)
-    assert len(xaicore.widgets.TORCHVISION) >= 4
-
-
-def test_weights_out_of_reach_are_said_plainly(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-
-    def refuse(url):
-        raise OSError(f"{url} can't be reached")
-
-    monkeypatch.setattr(xaicore.widgets, "_probe", refuse)
-    with pytest.raises(RuntimeError, match=r"resnet18 can't be downloaded.*put it into the folder"):
-        load_torchvision("resnet18")
-
-
-def test_torchvision_weights_in_the_cache_are_used(monkeypatch, tmp_path):
-    """The file holds random numbers: what is tested is its way into the network."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    torch.manual_seed(3)
-    network = get_model("resnet18", weights=None)
-    entry = get_model_weights("resnet18")["IMAGENET1K_V1"]
-    file = tmp_path / "hub/checkpoints" / entry.url.rsplit("/", 1)[-1]
-    file.parent.mkdir(parents=True)
-    torch.save(network.state_dict(), file)
-    loaded = load_torchvision("resnet18")
-    assert np.array_equal(loaded.class_weights, network.fc.weight.detach().numpy())
-    assert loaded.categories[281] == "tabby"
 
 
 # --- the form ----------------------------------------------------------------------------------------------

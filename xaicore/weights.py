@@ -262,14 +262,14 @@ def _fetch(source: _Source, progress: bool) -> tuple[State, Provenance]:
 
 
 def _download(url: str, file: Path, progress: bool) -> None:
-    _probe(url)
+    check_reachable(url)
     name, patience = url.rsplit("/", 1)[-1], (REACH_SECONDS, STALL_SECONDS)
     # The total of 1 is a placeholder until pooch knows the size: it takes an empty bar for no bar at all.
     with tqdm(total=1, unit="B", unit_scale=True, desc=name, disable=not progress) as bar:
         pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18, timeout=patience)(url, str(file), None)
 
 
-def _probe(url: str) -> None:
+def check_reachable(url: str) -> None:
     """Raise within REACH_SECONDS if ``url`` does not answer.
 
     A request's own time-out covers neither the look-up of the name nor a host with many dead addresses, so a

@@ -3,10 +3,9 @@
     from xaicore.widgets import explorer
     explorer()
 
-The first half is functions of arrays, which need no widgets: :class:`Settings` and a prediction go into
-:func:`explain`, an :class:`Explanation` comes out, and :func:`draw` and :func:`snippet` make a figure and
-code of it. The second half connects them to controls. The network runs once for each photograph, and again
-only if the network or its input changes; every other control does arithmetic on what it said.
+It connects controls to :mod:`xaicore.sources` and :mod:`xaicore.explanations`. The network runs once for each
+photograph, and again only if the network or its input changes; every other control does arithmetic on what it
+said.
 """
 
 from __future__ import annotations
@@ -15,460 +14,41 @@ import base64
 import binascii
 import html
 import importlib
-import importlib.metadata
-import io
-import json
 import sys
-import textwrap
-import time
-import urllib.error
-import urllib.request
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Any, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from PIL import Image
-from torchvision.models import get_model, get_model_weights
 
-from xaicore.cam import Alignment, Floats, cam, contrastive_cam, on_photo, relu
-from xaicore.images import SAMPLES, ImageError, Photo, Resize, read_image, sample_image
-from xaicore.models import GapClassifier, Preprocessing, gap_classifier, load_resnet50
-from xaicore.msra import FetchError
-from xaicore.plotting import add_colour_bar, cut_out, outlines, overlay, show_images
-from xaicore.predictions import ClassScore, Prediction, Target
-from xaicore.secam import Regions, SeCAM, Statistic, superpixel_scores
-from xaicore.superpixels import Labels, Method, superpixels
-from xaicore.weights import SOURCES, Provenance, _probe
-
-View = Literal["cam", "secam"]
-Sign = Literal["signed", "positive"]
-Loader = GapClassifier | Callable[[], GapClassifier]
-
-LONGEST_SIDE = 800  # pixels: more would slow every control down, and 49 cells have no finer detail to show
-MAX_BYTES = 20_000_000
-COUNTED = ("slic", "watershed")  # the segmenters that can be asked for a number of segments
-
-# --- photographs -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A photograph (H, W, 3), its name, and the line of code that reads it again.
-
-    `original`: the bytes that came by upload or camera, which no line of code can fetch again; else None.
-    """
-
-    image: Photo
-    name: str
-    code: str
-    original: bytes | None = None
-
-
-def shrink(image: Photo, longest: int = LONGEST_SIDE) -> Photo:
-    """The photograph with its longer side brought down to `longest` pixels; a smaller one stays as it is."""
-    if max(image.shape[:2]) <= longest:
-        return image
-    picture = Image.fromarray(image)
-    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    return np.array(picture)
-
-
-def read_url(url: str, max_bytes: int = MAX_BYTES, timeout: float = 15.0) -> bytes:
-    """Download one picture, over http or https only, redirections included.
-
-    Args:
-        max_bytes: the most that is read.
-        timeout: seconds without an answer, and seconds for the whole download.
-
-    Raises:
-        ImageError: another scheme, no such host or page, too slow, or too large.
-    """
-    _check_scheme(url)
-    give_up = time.monotonic() + timeout
-    request = urllib.request.Request(url, headers={"User-Agent": "xaicore", "Accept": "image/*,*/*;q=0.5"})
-    data = bytearray()
-    try:
-        with urllib.request.build_opener(_WebOnly).open(request, timeout=timeout) as answer:
-            while part := answer.read(1 << 16):
-                data += part
-                if len(data) > max_bytes:
-                    raise ImageError(f"{url} is larger than {max_bytes / 1e6:g} MB. Use a smaller one.")
-                if time.monotonic() > give_up:
-                    raise ImageError(f"{url} took over {timeout:g} s. Download it by hand and upload it.")
-    except urllib.error.HTTPError as error:
-        raise ImageError(f"{url}: the server answers {error.code} ({error.reason}).") from None
-    except (urllib.error.URLError, TimeoutError, OSError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        reason = getattr(error, "reason", None) or error or type(error).__name__
-        raise ImageError(f"{url} can't be reached ({reason}). Check the address and the network.") from None
-    return bytes(data)
-
-
-class _WebOnly(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_scheme(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _check_scheme(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise ImageError(f"{url!r} is not a web address: it has to begin with http:// or https://.")
-
-
-def picture(source: Any) -> Picture:
-    """A :class:`Picture` from a sample's name, a path, a web address, or what `read_image` takes.
-
-    Larger photographs are brought down to 800 pixels, see :func:`shrink`. Raises what `read_image` and
-    :func:`read_url` raise.
-    """
-    if isinstance(source, Picture):
-        return source
-    if isinstance(source, str) and source in SAMPLES:
-        return _small(sample_image(source), source, f"xaicore.sample_image({_quoted(source)})")
-    if isinstance(source, str) and "://" in source:
-        name = Path(urlsplit(source).path).name or str(urlsplit(source).hostname)
-        code = f"xaicore.read_image(read_url({_quoted(source)}))"
-        return _small(_decode(read_url(source), source), name, code)
-    if isinstance(source, (str, Path)):
-        return _small(read_image(source), Path(source).name, f"xaicore.read_image({_quoted(str(source))})")
-    return _small(read_image(source), "photo", "xaicore.read_image(photo)")
-
-
-def uploaded(name: str, data: bytes) -> Picture:
-    """A :class:`Picture` from the bytes of a file. Its line of code reads a file of that name."""
-    name = Path(name.replace("\\", "/")).name or "photo.jpg"
-    return _small(_decode(data, name), name, f"xaicore.read_image({_quoted(name)})", data)
-
-
-def _small(image: Photo, name: str, code: str, original: bytes | None = None) -> Picture:
-    smaller = shrink(image)
-    return Picture(smaller, name, code if smaller is image else f"shrink({code})", original)
-
-
-def _decode(data: bytes, name: str) -> Photo:
-    try:
-        return read_image(data)
-    except ImageError as error:
-        raise ImageError(str(error).replace("the bytes given", name)) from None
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-# --- networks ---------------------------------------------------------------------------------------------
-
-TORCHVISION = (
-    "resnet18",
-    "resnext50_32x4d",
-    "densenet121",
-    "efficientnet_b0",
-    "mobilenet_v2",
-    "googlenet",
-    "regnet_y_400mf",
+from xaicore.cam import Alignment
+from xaicore.explanations import (
+    COUNTED,
+    Explanation,
+    Recipe,
+    Settings,
+    cut,
+    describe,
+    draw,
+    explain,
+    render,
+    snippet,
+    table,
 )
+from xaicore.images import SAMPLES, ImageError, Resize
+from xaicore.models import GapClassifier, load_resnet50
+from xaicore.predictions import Prediction
+from xaicore.secam import Statistic
+from xaicore.sources import Picture, load_torchvision, offered_models, picture, quoted, uploaded
+from xaicore.superpixels import Labels, Method
+from xaicore.weights import Provenance
 
-
-def load_torchvision(name: str, progress: bool = True) -> GapClassifier:
-    """A torchvision CNN with its trained weights `IMAGENET1K_V1`, by torchvision's name for it.
-
-    Raises:
-        NotAGapClassifierError: it has another form.
-        RuntimeError: the weights are not on this machine and can't be downloaded; says what to do.
-    """
-    entry = get_model_weights(name)["IMAGENET1K_V1"]
-    file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[-1]
-    try:
-        if not file.exists():
-            _probe(entry.url)  # within seconds; torch.hub itself would wait for minutes
-        network = get_model(name, weights=entry, progress=progress)
-    except (FetchError, OSError) as error:
-        raise RuntimeError(
-            f"The trained weights of {name} can't be downloaded ({error}). Where there is a network, fetch "
-            f"{entry.url} and put it into the folder {file.parent}."
-        ) from error
-    return gap_classifier(
-        network,
-        preprocessing=Preprocessing.of(entry),
-        categories=entry.meta["categories"],
-        provenance=f"torchvision's {entry}",
-    )
-
-
-def offered_models() -> dict[str, Callable[[], GapClassifier]]:
-    """The explorer's choice of networks: ResNet50 from each source of weights, other torchvision CNNs."""
-    choices: dict[str, Callable[[], GapClassifier]] = {"resnet50": partial(load_resnet50, "auto")}
-    choices |= {f"resnet50, {source}": partial(load_resnet50, source) for source in SOURCES}
-    return choices | {name: partial(load_torchvision, name) for name in TORCHVISION}
-
-
-# --- from settings to an explanation ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a prediction is explained; nothing in it needs the network again.
-
-    Attributes:
-        method: "cam", or "secam" for its mean over superpixels.
-        segmenter, segments: see :func:`xaicore.superpixels.superpixels`; `segments` counts for slic and
-            watershed only. `statistic`: see :func:`xaicore.secam.superpixel_scores`.
-        top, threshold: which regions are kept; one of the two, None for the other; see
-            :func:`xaicore.secam.select`.
-        alignment: see :func:`xaicore.cam.upsample`.
-        sign: "signed", or "positive" to drop all evidence against the class. `opacity`: in [0, 1].
-    """
-
-    method: View = "secam"
-    segmenter: Method = "slic"
-    segments: int = 100
-    statistic: Statistic = "mean"
-    top: int | None = 5
-    threshold: float | None = None
-    alignment: Alignment = "half_pixel"
-    sign: Sign = "signed"
-    opacity: float = 0.8
-
-
-@dataclass(frozen=True, repr=False)
-class Explanation:
-    """What :func:`explain` found.
-
-    Attributes:
-        target: the class with score and probability. With a rival: the difference of the two scores, and the
-            probability of the class among those two alone.
-        contrast: whether there is a rival.
-        cells: the map before drawing, (h, w), signed; mean(cells) + bias = target.score.
-        result: CAM, superpixels and their scores (for method "cam": one superpixel, unused).
-        map: what is drawn, (H, W), in units of the score, NaN where the network saw nothing.
-        regions: the chosen superpixels; None for method "cam".
-    """
-
-    prediction: Prediction
-    settings: Settings
-    target: ClassScore
-    contrast: bool
-    bias: float
-    cells: Floats
-    result: SeCAM
-    map: NDArray[np.float64]
-    regions: Regions | None
-
-    def __repr__(self) -> str:
-        return f"{self.target.name}: score {self.target.score:.2f}\n{self.regions or ''}".strip()
-
-
-def cut(image: Photo, settings: Settings) -> Labels:
-    """The superpixels that the settings ask for, (H, W)."""
-    return superpixels(
-        image, settings.segments if settings.segmenter in COUNTED else None, settings.segmenter
-    )
-
-
-def explain(
-    prediction: Prediction,
-    settings: Settings | None = None,
-    target: Target | None = None,
-    rival: Target | None = None,
-    labels: Labels | None = None,
-) -> Explanation:
-    """CAM or SeCAM of one class, or of its difference to a rival class, as the settings ask.
-
-    Args:
-        target: by default the class with the highest score. `rival`: None for the map of `target` alone.
-        labels: superpixels that :func:`cut` made before; by default they are made here.
-
-    Raises:
-        ValueError: an unknown class or setting, `rival` the same as `target`, or not exactly one of `top` and
-            `threshold`.
-    """
-    settings = settings or Settings()
-    for name, choices in (("method", View), ("sign", Sign)):
-        if (value := getattr(settings, name)) not in get_args(choices):
-            raise ValueError(f"{name}={value!r}; choose one of {', '.join(get_args(choices))}.")
-    c = prediction.index(target)
-    score, bias, cells = prediction.score(c), float(prediction.bias[c]), cam(prediction, c)
-    if rival is not None:
-        other = prediction.score(rival)
-        if other.index == c:
-            raise ValueError(f"The rival class is the class itself, {score.name!r}. Choose another one.")
-        difference = score.score - other.score
-        share = score.probability / max(score.probability + other.probability, 1e-300)
-        score = ClassScore(c, f"{score.name}, not {other.name}", difference, share)
-        bias, cells = bias - float(prediction.bias[other.index]), contrastive_cam(prediction, c, other.index)
-    heat = on_photo(cells, prediction.geometry, settings.alignment)
-    if settings.method == "cam":
-        labels = np.zeros(heat.shape, dtype=np.intp)
-    elif labels is None:
-        labels = cut(prediction.image, settings)
-    result = SeCAM(prediction.image, score, heat, labels, superpixel_scores(heat, labels, settings.statistic))
-    regions = None
-    if settings.method == "secam":
-        regions = result.regions(top=settings.top, threshold=settings.threshold)
-    values = result.map if settings.method == "secam" else heat
-    if settings.sign == "positive":
-        with warnings.catch_warnings():  # an empty picture says it already
-            warnings.simplefilter("ignore", UserWarning)
-            values = np.asarray(relu(values), dtype=float)
-    return Explanation(prediction, settings, score, rival is not None, bias, cells, result, values, regions)
-
-
-# --- from explanations to a figure, a sentence and code ---------------------------------------------------
-
-
-def same_units(explanations: Sequence[Explanation]) -> bool:
-    """Whether the maps are in units of one network's scores, so that one colour scale may hold them all."""
-    first, *rest = (e.prediction for e in explanations)
-    return all(
-        np.array_equal(first.class_weights, p.class_weights) and np.array_equal(first.bias, p.bias)
-        for p in rest
-    )
-
-
-def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figure:
-    """One row for each explanation: photograph, map, and for SeCAM the regions kept.
-
-    The colour scale ends at the largest |CAM|, so it stays when CAM is changed for SeCAM. All rows share it
-    if :func:`same_units`; else each row has its own. `names`: what stands over the photographs.
-    """
-    limits = [float(np.nanmax(np.abs(e.result.heat))) or 1.0 for e in explanations]
-    together = same_units(explanations)
-    if together:
-        limits = [max(limits)] * len(limits)
-    panels, titles = [], []
-    columns = 2 + any(e.regions is not None for e in explanations)
-    for i, (e, limit) in enumerate(zip(explanations, limits, strict=True)):
-        tinted = overlay(e.prediction.image, e.map, limit, e.settings.opacity)
-        if e.regions is not None:
-            tinted = outlines(tinted, e.result.labels, (255, 255, 255))
-        panels += [e.prediction.image, tinted]
-        words = f"{'CAM' if e.regions is None else 'SeCAM'}: {e.target.name}"
-        titles += [names[i] if i < len(names) else "photograph", words]
-        if e.regions is not None:
-            panels.append(cut_out(e.prediction.image, e.result.mask(e.regions)))
-            titles.append(f"{len(e.regions)} regions: {e.regions.area:.0%} of area")
-    figure = show_images(panels, ["\n".join(textwrap.wrap(t, 26)) for t in titles], columns)
-    label = "evidence (units of the score)"
-    if together:
-        add_colour_bar(figure, limits[0], label)
-        return figure
-    rows = [figure.axes[i : i + columns] for i in range(0, len(panels), columns)]
-    for row, limit in zip(rows, limits, strict=True):
-        add_colour_bar(figure, limit, label, row)
-    return figure
-
-
-def render(figure: Figure, kind: Literal["png", "jpeg", "svg"] = "png", dpi: int = 130) -> bytes:
-    """The figure as the bytes of a file; the same figure gives the same bytes. Closes it."""
-    file = io.BytesIO()
-    with plt.rc_context({"svg.hashsalt": "xaicore"}):
-        figure.savefig(file, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None)
-    plt.close(figure)
-    return file.getvalue()
-
-
-def describe(explanations: Sequence[Explanation]) -> str:
-    """The same in words: score, completeness, regions, and whether the colours may be compared."""
-    lines = list(dict.fromkeys(str(e.prediction.provenance).split("\n")[0] + "." for e in explanations))
-    for e in explanations:
-        kind = "difference of the scores" if e.contrast else "score"
-        among = " among the two" if e.contrast else ""
-        lines.append(
-            f"{e.target.name}: {kind} {e.target.score:.2f}, probability{among} {e.target.probability:.1%}. "
-            f"Mean of the map {e.cells.mean():.2f} + bias {e.bias:.2f} = "
-            f"{e.cells.mean() + e.bias:.2f}."
-        )
-        if e.regions is not None:
-            lines.append(
-                f"{len(e.regions)} of {len(e.result.scores)} superpixels hold {e.regions.evidence:.0%} of "
-                f"the positive evidence on {e.regions.area:.0%} of the area."
-            )
-        if not np.nanmax(e.map) > 0:
-            lines.append("There is no positive evidence for this class.")
-    if len(explanations) > 1:
-        lines.append(
-            "Both maps are in units of one network's scores and share a colour scale."
-            if same_units(explanations)
-            else "The two networks' scores have different units, so each map has its own colour scale: "
-            "compare where the colours lie, not how strong they are."
-        )
-    return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What code needs to make one :class:`Explanation` again; `model` is a line of code, as in Picture."""
-
-    picture: Picture
-    model: str
-    provenance: str
-    target: int
-    name: str
-    rival: int | None
-
-
-def snippet(recipes: Sequence[Recipe], settings: Settings, resize: Resize, names: Sequence[str] = ()) -> str:
-    """Code that gives the same figure and table in a fresh kernel: it leaves `explanations` and `figure`."""
-    code = "\n".join([r.picture.code + r.model for r in recipes])
-    needed = [n for n in ("load_torchvision", "read_url", "shrink") if f"{n}(" in code]
-    lines = [f"# Made with xaicore {importlib.metadata.version('xaicore')}"]
-    lines += dict.fromkeys(f"# {r.provenance}" for r in recipes)
-    lines += [
-        "import xaicore",
-        f"from xaicore.widgets import {', '.join(sorted(['Settings', 'draw', 'explain', *needed]))}",
-        "",
-        "settings = Settings(",
-        *(f"    {k}={_quoted(v) if isinstance(v, str) else repr(v)}," for k, v in asdict(settings).items()),
-        ")",
-        "explanations = []",
-    ]
-    loaded = ""
-    for recipe in recipes:
-        lines.append("")
-        if recipe.model != loaded:
-            lines.append(f"model = {recipe.model}")
-        loaded = recipe.model
-        if recipe.picture.original is not None:
-            lines.append("# the file that you uploaded; Save puts it beside this code")
-        rival = "" if recipe.rival is None else f", rival={recipe.rival}"
-        lines += [
-            f"photo = {recipe.picture.code}",
-            f'prediction = model.predict(photo, resize="{resize}")',
-            f"# class {recipe.target} is {recipe.name}",
-            f"explanations.append(explain(prediction, settings, {recipe.target}{rival}))",
-        ]
-    lines += ["", f"figure = draw(explanations, {_quoted_list(names)})"]
-    if settings.method == "secam":
-        lines.append("print(explanations[0].regions)")
-    return "\n".join(lines) + "\n"
-
-
-def _quoted_list(names: Sequence[str]) -> str:
-    return "[" + ", ".join(map(_quoted, names)) + "]"
-
-
-def table(explanations: Sequence[Explanation]) -> str:
-    """The region tables as CSV; with more than one, a first column says which (A, B)."""
-    parts = [(e.regions or Regions()).to_csv().splitlines() for e in explanations]
-    if len(parts) == 1:
-        return "\n".join(parts[0]) + "\n"
-    rows = [f"{'AB'[i]},{row}" for i, part in enumerate(parts) for row in part[1:]]
-    return "\n".join([f"map,{parts[0][0]}", *rows]) + "\n"
-
-
-# --- the form ----------------------------------------------------------------------------------------------
+Loader = GapClassifier | Callable[[], GapClassifier]
 
 
 def explorer(photo: Any = "chelsea", models: Mapping[str, Loader] | None = None) -> Explorer:
@@ -945,7 +525,7 @@ class Explorer:
         loader = self._loaders[side.model]
         function = loader.func if isinstance(loader, partial) else None
         provenance = side.prediction.provenance
-        code = f"models[{_quoted(side.model)}]"
+        code = f"models[{quoted(side.model)}]"
         if function is load_resnet50 and isinstance(provenance, Provenance):
             code = f'xaicore.load_resnet50("{provenance.source}")'  # what "auto" came to
         elif isinstance(loader, partial) and function is load_torchvision:
