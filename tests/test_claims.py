@@ -53,6 +53,27 @@ def test_sentence_is_emphasised_as_in_markdown(sentence, shown):
     assert repr(made).startswith(BeautifulSoup(shown, "html.parser").text + " [✓]")
 
 
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("It isn't CAM's.", "It isn’t CAM’s."),
+        ("From -0.05 to +0.10 (-3)", "From −0.05 to +0.10 (−3)"),
+        ("top-1 of 2015-2016, ResNet-50", "top-1 of 2015-2016, ResNet-50"),
+        (
+            "within 3e-06, 1e-05 times, 2.5e+03",
+            "within 3\xa0·\xa010<sup>−6</sup>, 10<sup>−5</sup> times, 2.5\xa0·\xa010<sup>3</sup>",
+        ),
+        ("a difference of 0e+00", "a difference of 0"),
+        ("call `f(-1, 'a', 1e-3)`", "call <code>f(-1, 'a', 1e-3)</code>"),
+        ("<a href='x-1'>it's</a>", "<a href='x-1'>it’s</a>"),
+    ],
+)
+def test_signs_are_those_of_print(sentence, shown):
+    made = claim(sentence, True, name="it", value=1, source="a\nb")
+    assert f"<p>{shown}</p>" in made._repr_html_()
+    assert made.evidence["weights"] == "a; b"
+
+
 def test_false_claim_names_its_sentence_and_what_was_measured():
     with pytest.raises(ClaimError, match=r"any more \(gap\): The gap is small.\nMeasured: value: 0.5"):
         claim("The gap is small.", np.float32(0.5) < 0.1, name="gap", value=np.float32(0.5))

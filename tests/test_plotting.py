@@ -10,6 +10,7 @@ import pytest
 
 from xaicore import Prediction, heat_map, secam
 from xaicore.plotting import (
+    DIVERGING,
     as_svg,
     cut_out,
     outlines,
@@ -40,6 +41,19 @@ def test_overlay_shows_sign_size_and_what_was_never_seen() -> None:
     assert np.isfinite(overlay(PHOTO, np.zeros((40, 60)))).all()
     with pytest.raises(ValueError, match="on_photo"):
         overlay(PHOTO, np.zeros((7, 7)))
+
+
+def test_half_the_evidence_has_half_the_tint() -> None:
+    """Overlay and colour bar go the same way from bare to full colour: evenly."""
+    value = np.linspace(-1, 1, 201)
+    white = np.full((2, len(value), 3), 255, np.uint8)
+    laid = overlay(white, np.tile(value, (2, 1)), limit=1, opacity=1).astype(float)[0]
+    bar = 255 * DIVERGING(0.5 + value / 2)[:, :3]
+    for colours in (laid, bar):
+        bare = colours[100]
+        for side, full in ((slice(0, 100), colours[0]), (slice(101, 201), colours[-1])):
+            way = (bare - colours[side])[:, 1] / (bare - full)[1]
+            assert np.abs(way - np.abs(value[side])).max() < 0.02
 
 
 def test_outlines_and_cut_out_leave_the_original_alone() -> None:

@@ -42,7 +42,7 @@ class Claim:
         )
         return (
             "<div class='claim'>"
-            f"<p>{_emphasised(self.sentence)}</p>"
+            f"<p>{_emphasised(_with_signs(self.sentence))}</p>"
             "<details><summary><span aria-hidden='true'>✓</span> evidence</summary>"
             f"<table id='claim-{self.name}'><tbody>{rows}</tbody></table></details></div>"
         )
@@ -90,7 +90,7 @@ def claim(
     if not evidence:
         raise ValueError(f"The claim {name!r} shows no evidence: give value=, n= or rows of your own.")
     if source is not None:
-        evidence["weights"] = str(source)
+        evidence["weights"] = "; ".join(str(source).splitlines())
     if not holds:
         shown = "; ".join(f"{what}: {given}" for what, given in evidence.items())
         raise ClaimError(f"This sentence is not true any more ({name}): {sentence}\nMeasured: {shown}")
@@ -115,3 +115,22 @@ def _emphasised(sentence: str) -> str:
     sentence = re.sub(r"`([^`]+)`", r"<code>\1</code>", sentence)
     sentence = re.sub(r"\*\*(?=\S)(.+?)(?<=\S)\*\*", r"<strong>\1</strong>", sentence)
     return re.sub(r"\*(?=\S)([^*]+?)(?<=\S)\*", r"<em>\1</em>", sentence)
+
+
+def _with_signs(sentence: str) -> str:
+    """Minus signs, apostrophes and powers of ten as print has them, but not within tags and code."""
+
+    def power(found: re.Match[str]) -> str:
+        mantissa, exponent = found[1], str(int(found[2])).replace("-", "−")
+        if float(mantissa) == 0:
+            return "0"
+        return ("" if mantissa == "1" else f"{mantissa}\xa0·\xa0") + f"10<sup>{exponent}</sup>"
+
+    def typeset(text: str) -> str:
+        text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)\b", power, text)
+        text = re.sub(r"(?<![\w.)\]])-(?=\d)", "−", text)
+        return text.replace("'", "’")
+
+    parts = re.split(r"(<[^>]*>|`[^`]+`)", sentence)
+    parts[::2] = map(typeset, parts[::2])
+    return "".join(parts)

@@ -225,7 +225,7 @@ def adcc(
 ) -> KeptScores:
     """Average drop, increase in confidence, and ADCC, from one picture that is multiplied by its own map.
 
-    With E = min-max of max(0, M), Y = p_c(x) and O = p_c(x ⊙ E):
+    With E = min-max of max(0, M), Y = p_c(x) and O = p_c(x ⊙ E)::
 
         drop = max(0, Y − O) / Y                       (Chattopadhay et al. 2018, section 4.1)
         increase = 1 if O > Y else 0

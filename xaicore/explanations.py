@@ -160,14 +160,17 @@ def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figu
     """One row for each explanation: photograph, map, and for SeCAM the regions kept.
 
     The colour scale ends at the largest |CAM|, so it stays when CAM is changed for SeCAM. All rows share it
-    if :func:`same_units`; else each row has its own. `names`: what stands over the photographs.
+    if :func:`same_units`; else each row has its own. Wide photographs stand one below the
+    other. `names`: what stands over the photographs.
     """
     limits = [float(np.nanmax(np.abs(e.result.heat))) or 1.0 for e in explanations]
     together = same_units(explanations)
     if together:
         limits = [max(limits)] * len(limits)
     panels, titles = [], []
-    columns = 2 + any(e.regions is not None for e in explanations)
+    each = 2 + any(e.regions is not None for e in explanations)
+    wide = all(e.map.shape[1] > 2 * e.map.shape[0] for e in explanations)
+    columns = 1 if wide else each
     for i, (e, limit) in enumerate(zip(explanations, limits, strict=True)):
         tinted = overlay(e.prediction.image, e.map, limit, e.settings.opacity)
         if e.regions is not None:
@@ -178,12 +181,13 @@ def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figu
         if e.regions is not None:
             panels.append(cut_out(e.prediction.image, e.result.mask(e.regions)))
             titles.append(f"{len(e.regions)} regions: {e.regions.area:.0%} of area")
-    figure = show_images(panels, ["\n".join(textwrap.wrap(t, 26)) for t in titles], columns)
+    letters = 54 // columns  # of a title, on one line above its panel
+    figure = show_images(panels, ["\n".join(textwrap.wrap(t, letters)) for t in titles], columns, 5.4)
     label = "evidence (units of the score)"
     if together:
         add_colour_bar(figure, limits[0], label)
         return figure
-    rows = [figure.axes[i : i + columns] for i in range(0, len(panels), columns)]
+    rows = [figure.axes[i : i + each] for i in range(0, len(panels), each)]
     for row, limit in zip(rows, limits, strict=True):
         add_colour_bar(figure, limit, label, row)
     return figure

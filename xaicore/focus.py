@@ -3,7 +3,7 @@
 CAM asks what speaks for a class. Two changes make the map tell more closely *where*:
 
 *Contrast.* One vector added to the weights of every class changes no probability, but adds the same map to
-every CAM. The contrast with what the network would say instead is free of it:
+every CAM. The contrast with what the network would say instead is free of it::
 
     D_c = M_c − Σ_(j≠c) q_j M_j,     Σ q_j = 1
 

@@ -29,7 +29,7 @@
       Object.assign(this, json)
       this.place = new Map(this.classes.map((c, i) => [c.index, i]))
       this.photo = remember(i => unpackPhoto(this.photos[i]))
-      this.table = remember(name => bytes(this.colours[name]))
+      this.pair = remember(name => bytes(this.colours[name]))
       this.classWeights = remember(c => this.weightsOf(c))
     }
 
@@ -468,15 +468,15 @@
     /** Colour to lay over the photograph for values from −limit to limit, and what stays of the grey. */
     paints(levels) {
       const { state, data } = this
-      const table = data.table(state.colours)
+      const pair = data.pair(state.colours)
       const colours = [0, 1, 2].map(() => new Float32Array(levels))
       const rest = new Float32Array(levels)
       for (let level = 0; level < levels; level++) {
         let v = (2 * level) / (levels - 1) - 1
         if (state.sign === "positive" && v < 0) v = 0
-        const entry = 3 * Math.min(Math.floor((0.5 + v / 2) * 256), 255)
+        const start = v < 0 ? 0 : 3
         const alpha = (state.opacity / 100) * Math.abs(v) // colour fades with the value
-        for (let c = 0; c < 3; c++) colours[c][level] = alpha * table[entry + c]
+        for (let c = 0; c < 3; c++) colours[c][level] = alpha * pair[start + c]
         rest[level] = 1 - alpha
       }
       return [...colours, rest]

@@ -24,13 +24,12 @@ from urllib.parse import urlencode
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 from PIL import Image
 
 from xaicore.cam import Floats, contrastive_cam, on_photo
 from xaicore.images import Geometry, Photo
-from xaicore.plotting import DIVERGING, cut_out, outlines, overlay
+from xaicore.plotting import AGAINST, FOR, cut_out, outlines, overlay
 from xaicore.predictions import Prediction, Target
 from xaicore.secam import SeCAM, secam, superpixel_scores
 from xaicore.superpixels import superpixels
@@ -380,7 +379,7 @@ def _data(
         "total": len(views[0].categories),
         # high and low bytes apart: like bytes side by side deflate better
         "weights": _deflated(high.tobytes() + low.tobytes()),
-        "colours": {name: _base64(_table(name)) for name in _CHOICES["colours"]},
+        "colours": {name: _base64(_pair(name)) for name in _CHOICES["colours"]},
         "segments": list(segments),
         "photos": [
             _photo_data(view, name, chosen, segments) for view, name in zip(views, names, strict=True)
@@ -418,13 +417,12 @@ def _photo_data(view: Prediction, name: str, classes: list[int], segments: Seque
     }
 
 
-def _table(name: str) -> bytes:
-    """256 colours as RGB bytes, from against to for; all three can be told apart with colour blindness."""
-    maps = {"red-blue": DIVERGING}
+def _pair(name: str) -> bytes:
+    """The colours against and for, as RGB bytes; each pair can be told apart with colour blindness."""
+    pairs = {"red-blue": np.array([AGAINST, FOR])}
     for other, source in (("orange-purple", "PuOr_r"), ("teal-brown", "BrBG_r")):
-        maps[other] = ListedColormap(mpl.colormaps[source](np.linspace(0.1, 0.9, 256)), other)
-    colours = maps[name](np.arange(256))[:, :3]
-    return bytes(np.rint(colours * 255).astype(np.uint8))
+        pairs[other] = mpl.colormaps[source]([0.1, 0.9])[:, :3]
+    return bytes(np.rint(pairs[name] * 255).astype(np.uint8))
 
 
 def _base64(data: bytes) -> str:

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from skimage.color import rgb2gray
@@ -28,9 +28,10 @@ from xaicore.images import Photo
 from xaicore.secam import Mask, Regions, SeCAM
 from xaicore.superpixels import Labels
 
-# The darkest ends are left out: over a dark photograph they read as brown and black.
-DIVERGING = ListedColormap(mpl.colormaps["RdBu_r"](np.linspace(0.1, 0.9, 256)), "evidence")
-WIDTH = 7.5  # inches: at 390 px a 10-point label is still 7 points high
+# Against and for. The darkest ends of the palette are left out: over a dark photograph they read as black.
+AGAINST, FOR = mpl.colormaps["RdBu_r"]([0.1, 0.9])[:, :3]
+DIVERGING = LinearSegmentedColormap.from_list("evidence", [AGAINST, (1, 1, 1), FOR])  # as laid over white
+WIDTH = 7.5  # inches
 STRIPE = 12  # pixels, at a photo height of 300
 
 # --- one picture: arrays in, RGB array out ---------------------------------------------------------------
@@ -41,7 +42,8 @@ def overlay(image: Photo, heat: Floats, limit: float | None = None, opacity: flo
 
     Args:
         limit: the map's value, in its own units, that gets full colour; default max|M|.
-        opacity: in [0, 1], of full colour; colour fades in proportion to |M|, so zero leaves the photo bare.
+        opacity: in [0, 1], of full colour; it is in proportion to |M|, as in the colour bar, so half the
+            evidence has half the tint and zero leaves the photo bare.
 
     Raises:
         ValueError: a map of another size than the photograph.
@@ -54,7 +56,7 @@ def overlay(image: Photo, heat: Floats, limit: float | None = None, opacity: flo
     unseen = np.isnan(heat)
     limit = _limit([heat]) if limit is None else limit
     value = np.clip(np.nan_to_num(heat) / limit, -1, 1)
-    colour = DIVERGING(0.5 + value / 2)[..., :3]
+    colour = np.where(value[..., None] < 0, AGAINST, FOR)
     grey = 0.25 + 0.7 * rgb2gray(image)[..., None]
     alpha = opacity * np.abs(value)[..., None]
     return _stripes(_bytes(alpha * colour + (1 - alpha) * grey), unseen)

@@ -55,7 +55,7 @@ def fingerprint(name: str = "evaluation", folder: Path | None = None) -> str:
 
 
 def environment(folder: Path | None = None) -> dict[str, Any]:
-    """With what the tables were measured: packages, weights, threads, the two halves of the photographs."""
+    """With what the tables were measured: packages, weights, minutes, the two halves of the photographs."""
     return dict(json.loads(((folder or RESULTS) / "environment.json").read_text(encoding="utf-8")))
 
 

@@ -1,7 +1,7 @@
 """SeCAM: the class activation map averaged over superpixels.
 
 The idea is that of Nguyen et al. 2022 (IEICE E105-D(8)) and Cao et al. 2023 (arXiv 2307.04137). Only their
-abstracts could be read for this book, so the definition here is the book's own:
+abstracts could be read for this book, so the definition here is the book's own::
 
     SeCAM_c(s) = (1/|s|) Σ_{(x,y)∈s} M_c(x,y)      with M_c drawn at the photograph's resolution
 

@@ -60,7 +60,7 @@ def explorer(photo: Any = "chelsea", models: Mapping[str, Loader] | None = None)
         photo: what it opens with: anything that :func:`picture` takes.
         models: networks by the name to show, ready ones or functions that load one; the first is used at
             first, the others load when chosen. Default: :func:`offered_models`. Add your own:
-            ``{"mine": gap_classifier(net)} | offered_models()``
+            ``{"mine": gap_classifier(net), **offered_models()}``
 
     Raises:
         ImportError: ipywidgets is missing.

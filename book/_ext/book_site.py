@@ -182,6 +182,11 @@ class PhotoCredits(SitePicture):
         return nodes.container("", picture, nodes.paragraph("", "", nodes.literal(text=name)))
 
 
+def skip_field_numbers(_app: Sphinx, _what: str, _name: str, member: object, *_: object) -> bool | None:
+    """Leave out "Alias for field number 0" under each named tuple, whose docstring tells the fields."""
+    return True if str(member.__doc__).startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     sys.path.insert(0, str(ROOT))  # autodoc and the credits read xaicore from this checkout
     app.config.mathjax_path = "mathjax/tex-chtml.js"  # type: ignore[attr-defined]
@@ -193,6 +198,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("build-finished", copy_mathjax)
     app.connect("autodoc-process-docstring", protect_docstring, priority=100)
     app.connect("autodoc-process-signature", show_signature)
+    app.connect("autodoc-skip-member", skip_field_numbers)
     app.add_directive("notebook-image", NotebookImage)
     app.add_directive("photo-credits", PhotoCredits)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
