@@ -57,9 +57,9 @@ def explorer(photo: Any = "chelsea", models: Mapping[str, Loader] | None = None)
     Where nobody sits at the notebook (nbval, a build of the book), the cell shows the figure alone.
 
     Args:
-        photo: what it opens with: anything that :func:`picture` takes.
+        photo: what it opens with: anything that :func:`~xaicore.sources.picture` takes.
         models: networks by the name to show, ready ones or functions that load one; the first is used at
-            first, the others load when chosen. Default: :func:`offered_models`. Add your own:
+            first, the others load when chosen. Default: :func:`~xaicore.sources.offered_models`. Add yours:
             ``{"mine": gap_classifier(net), **offered_models()}``
 
     Raises:
