@@ -13,10 +13,12 @@ from PIL import Image
 
 from benchmarks.networks import BATCH, finer_grid
 from xaicore import GapClassifier, Prediction, mosaic, sample_image
-from xaicore.evaluation import ScoreFunction, Values, class_probability
-from xaicore.images import SAMPLES, Photo
-from xaicore.outlines import object_mask
-from xaicore.superpixels import Labels, superpixels
+from xaicore.book.outlines import object_mask
+from xaicore.evaluation.localisation import Values
+from xaicore.evaluation.removal import ScoreFunction, class_probability
+from xaicore.pictures.reading import Photo
+from xaicore.pictures.samples import SAMPLES
+from xaicore.regions.segmenters import Labels, superpixels
 
 INPUT = 224
 

@@ -30,12 +30,13 @@ from skimage.color import rgb2gray
 from skimage.filters import sobel
 from torch import nn
 
-from xaicore.cam import class_activation_map, upsample
-from xaicore.evaluation import cascading_randomisation
-from xaicore.images import Photo
-from xaicore.models import GapClassifier, gap_classifier
-from xaicore.secam import paint, superpixel_scores
-from xaicore.superpixels import Labels, superpixels
+from xaicore.evaluation.randomisation import cascading_randomisation
+from xaicore.maps.cells import class_activation_map
+from xaicore.maps.drawing import upsample
+from xaicore.networks.gap import GapClassifier, gap_classifier
+from xaicore.pictures.reading import Photo
+from xaicore.regions.averages import paint, superpixel_scores
+from xaicore.regions.segmenters import Labels, superpixels
 
 Values = NDArray[np.float64]
 Explain = Callable[[GapClassifier, Photo, int, int], Values]

@@ -44,7 +44,7 @@ from benchmarks.protocols import (
     stability,
 )
 from xaicore import GapClassifier, load_resnet50
-from xaicore.results import COLUMNS, RESULTS
+from xaicore.book.results import COLUMNS, RESULTS
 
 Key = tuple[str, ...]
 WORK = Path(__file__).resolve().parents[1] / "_build" / "evaluation"

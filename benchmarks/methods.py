@@ -17,11 +17,12 @@ from skimage.color import rgb2gray
 from benchmarks.cases import Case
 from benchmarks.controls import CONTROLS
 from benchmarks.rivals import RIVALS
-from xaicore.cam import Alignment, Floats, cam, upsample
-from xaicore.focus import STRONGEST, agreement, contrast_map
-from xaicore.images import Photo
-from xaicore.predictions import Prediction
-from xaicore.secam import paint, superpixel_scores
+from xaicore.maps.cells import Floats, cam
+from xaicore.maps.drawing import Alignment, upsample
+from xaicore.maps.focus import STRONGEST, agreement, contrast_map
+from xaicore.networks.prediction import Prediction
+from xaicore.pictures.reading import Photo
+from xaicore.regions.averages import paint, superpixel_scores
 
 Method = Callable[[Case, int], Floats]
 Size = float | str  # a multiple of the usual input size, or FINER
@@ -46,7 +47,7 @@ def focused(
     fuse: Callable[[Sequence[Floats]], Floats] = agreement,
     alignment: Alignment = "half_pixel",
 ) -> Floats:
-    """What :func:`xaicore.focus.focus_map` computes, with more settings and from remembered predictions."""
+    """What :func:`xaicore.maps.focus.focus_map` computes, with more settings, of remembered predictions."""
     maps = []
     for size in sizes:
         prediction = case.at(1, finer=True) if size == FINER else case.at(float(size))

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import nn
 from torchvision.models import ResNet, ResNet50_Weights
 
-from xaicore.models import GapClassifier, Preprocessing, gap_classifier
+from xaicore.networks.gap import GapClassifier, Preprocessing, gap_classifier
 
 BATCH = 4  # pictures of 224×224 at a time; more are slower on a CPU, whose cache they overflow
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from xaicore import load_resnet50, mosaic, sample_image
-from xaicore.playground import playground
+from xaicore.playground.page import playground
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 

@@ -18,22 +18,13 @@ from benchmarks.cases import GRIDS, INPUT, Case, Lab, cell_mask, mosaics, outlin
 from benchmarks.methods import Method
 from benchmarks.rivals import max_sensitivity, road_curve
 from xaicore import GapClassifier, gap_classifier
-from xaicore.cam import Floats
-from xaicore.evaluation import (
-    adcc,
-    area_under,
-    blurred,
-    cascading_randomisation,
-    irof,
-    overlap_at_area,
-    pointing_hit,
-    positive_share,
-    rank_correlation,
-    removal_curve,
-)
-from xaicore.images import Photo
-from xaicore.outlines import outlines
-from xaicore.secam import Mask
+from xaicore.book.outlines import outlines
+from xaicore.evaluation.localisation import overlap_at_area, pointing_hit, positive_share
+from xaicore.evaluation.randomisation import cascading_randomisation, rank_correlation
+from xaicore.evaluation.removal import adcc, area_under, blurred, irof, removal_curve
+from xaicore.maps.cells import Floats
+from xaicore.pictures.reading import Photo
+from xaicore.regions.averages import Mask
 
 Measured = dict[str, float]
 FRACTIONS = np.array([0, 0.03, 0.08, 0.15, 0.25, 0.4, 0.55, 0.75, 1])

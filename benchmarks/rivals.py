@@ -56,11 +56,12 @@ from saliency.core import XRAI, XRAIParameters
 from torch import Tensor, fx, nn
 
 from benchmarks.networks import BATCH
-from xaicore.evaluation import ScoreFunction, ranking
-from xaicore.images import Photo
-from xaicore.models import GapClassifier
-from xaicore.secam import paint
-from xaicore.superpixels import Labels, superpixels
+from xaicore.evaluation.localisation import ranking
+from xaicore.evaluation.removal import ScoreFunction
+from xaicore.networks.gap import GapClassifier
+from xaicore.pictures.reading import Photo
+from xaicore.regions.averages import paint
+from xaicore.regions.segmenters import Labels, superpixels
 
 Values = NDArray[np.float64]
 Explain = Callable[[GapClassifier, Photo, int, int], Values]

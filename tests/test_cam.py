@@ -19,8 +19,9 @@ from xaicore import (
     sample_image,
     upsample,
 )
-from xaicore.cam import class_activation_map, min_max, relu, symmetric
-from xaicore.images import fit
+from xaicore.maps.cells import class_activation_map
+from xaicore.maps.views import min_max, relu, symmetric
+from xaicore.pictures.geometry import fit
 
 numbers = st.floats(-10, 10, width=32)
 small_maps = arrays(np.float64, (3, 4), elements=st.floats(-10, 10))

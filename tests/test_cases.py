@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.cases import GRIDS, HALVES, INPUT, Case, Lab, cell_mask, central_square, mosaics, outline_mask
-from xaicore.evaluation import class_probability
-from xaicore.images import SAMPLES
-from xaicore.outlines import outlines
+from xaicore.book.outlines import outlines
+from xaicore.evaluation.removal import class_probability
+from xaicore.pictures.samples import SAMPLES
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xaicore.claims import ClaimError, claim
+from xaicore.book.claims import ClaimError, claim
 
 
 def test_sentence_and_evidence_are_shown():

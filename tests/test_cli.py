@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import xaicore.cli
+import xaicore.apps.cli
 from xaicore import GapClassifier, sample_image, secam
-from xaicore.cli import main
-from xaicore.images import read_image, sample_path
-from xaicore.weights import WeightsUnavailableError
+from xaicore.apps.cli import main
+from xaicore.networks.weights import WeightsUnavailableError
+from xaicore.pictures.reading import read_image
+from xaicore.pictures.samples import sample_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def explain(resnet50: GapClassifier, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Run `xaicore explain` with the session's network, into a folder of its own."""
-    monkeypatch.setattr(xaicore.cli, "load_resnet50", lambda _: resnet50)
+    monkeypatch.setattr(xaicore.apps.cli, "load_resnet50", lambda _: resnet50)
 
     def run(*arguments: object) -> tuple[int, Path]:
         return main(["explain", *map(str, arguments), "--out", str(tmp_path / "out")]), tmp_path / "out"
@@ -107,7 +108,7 @@ def test_no_weights_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys) -> Non
     def nothing(_: str) -> None:
         raise WeightsUnavailableError("what to do")
 
-    monkeypatch.setattr(xaicore.cli, "load_resnet50", nothing)
+    monkeypatch.setattr(xaicore.apps.cli, "load_resnet50", nothing)
     assert main(["explain", "photo.jpg"]) == 3
     assert "what to do" in capsys.readouterr().err
 
@@ -133,7 +134,7 @@ def test_weights_fetches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, msra_s
 
 
 def test_help_teaches_and_the_book_tells_every_option() -> None:
-    command = [sys.executable, "-m", "xaicore.cli"]
+    command = [sys.executable, "-m", "xaicore.apps.cli"]
     texts = [
         subprocess.run([*command, *part, "--help"], capture_output=True, text=True, check=True).stdout
         for part in ([], ["explain"], ["weights"])

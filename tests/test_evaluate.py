@@ -10,7 +10,7 @@ import pytest
 
 import benchmarks.evaluate
 from benchmarks.evaluate import QUICK, WHOLE, begin, compared, main, measure, read, stopwatch, write
-from xaicore.results import COLUMNS, rows, table
+from xaicore.book.results import COLUMNS, rows, table
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,22 +9,10 @@ from scipy.stats import rankdata
 from torch import nn
 
 from xaicore import cam, superpixels, upsample
-from xaicore.evaluation import (
-    adcc,
-    area_under,
-    blurred,
-    bootstrap,
-    cascading_randomisation,
-    class_probability,
-    irof,
-    overlap_at_area,
-    pointing_hit,
-    positive_share,
-    rank_correlation,
-    ranking,
-    removal_curve,
-    top_pixels,
-)
+from xaicore.evaluation.localisation import overlap_at_area, pointing_hit, positive_share, ranking, top_pixels
+from xaicore.evaluation.randomisation import cascading_randomisation, rank_correlation
+from xaicore.evaluation.removal import adcc, area_under, blurred, class_probability, irof, removal_curve
+from xaicore.evaluation.statistics import bootstrap
 
 SIZE = (24, 30)
 BOX = np.zeros(SIZE, bool)

@@ -9,7 +9,8 @@ import pytest
 from tiny_network import tiny
 
 from xaicore import cam, heat_map, sample_image, secam
-from xaicore.explanations import Settings, describe, draw, explain, render, same_units, table
+from xaicore.explanation import Settings, explain
+from xaicore.show.explained import describe, draw, render, same_units, table
 
 pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xaicore import cam, contrastive_cam, heat_map, sample_image, secam
-from xaicore.evaluation import rank_correlation
-from xaicore.focus import agreement, at_scale, contrast_map, contrast_weights, focus, focus_map
+from xaicore.evaluation.randomisation import rank_correlation
+from xaicore.maps.focus import agreement, at_scale, contrast_map, contrast_weights, focus, focus_map
 
 maps = arrays(np.float64, (3, 4), elements=st.floats(-5, 5).map(lambda v: round(v, 2)))
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.models import ResNet50_Weights
 
-from xaicore.images import SAMPLES, ImageError, fit, mosaic, read_image, sample_image, sample_path
+from xaicore.pictures.geometry import fit
+from xaicore.pictures.reading import ImageError, read_image
+from xaicore.pictures.samples import SAMPLES, mosaic, sample_image, sample_path
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -168,7 +170,7 @@ sides = st.integers(2, 700)
 @settings(max_examples=25, deadline=None)
 @given(height=sides, width=sides)
 def test_crop_is_torchvisions_own(weights: ResNet50_Weights, height: int, width: int) -> None:
-    from xaicore.models import Preprocessing
+    from xaicore.networks.gap import Preprocessing
 
     image = np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width, 3), dtype=np.uint8)
     preprocessing = Preprocessing.of(weights)

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.cases import INPUT, Case, central_square
 from benchmarks.methods import CANDIDATES, FINER, OURS, contrasted, focused, guided, several_cuts
 from xaicore import cam, secam
-from xaicore.evaluation import rank_correlation
-from xaicore.focus import focus_map
+from xaicore.evaluation.randomisation import rank_correlation
+from xaicore.maps.focus import focus_map
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torchvision import models as zoo
 from torchvision.models import ResNet50_Weights
 
-import xaicore.models
+import xaicore.networks.load
 from xaicore import GapClassifier, load_resnet50, sample_image
-from xaicore.images import SAMPLES
-from xaicore.models import NotAGapClassifierError, Preprocessing, gap_classifier
+from xaicore.networks.gap import NotAGapClassifierError, Preprocessing, gap_classifier
+from xaicore.pictures.samples import SAMPLES
 
 
 class Small(nn.Module):
@@ -182,7 +182,7 @@ def test_load_resnet50_takes_the_preprocessing_and_strides_that_its_weights_ask_
         ("msra", True, ResNet50_Weights.IMAGENET1K_V1),
     ]:
         provenance = SimpleNamespace(source=source, stride_in_1x1=early)
-        monkeypatch.setattr(xaicore.models, "fetch_resnet50", lambda *_, p=provenance: (state, p))
+        monkeypatch.setattr(xaicore.networks.load, "fetch_resnet50", lambda *_, p=provenance: (state, p))
         model = load_resnet50(source)
         assert model.preprocessing == Preprocessing.of(entry)
         assert model.categories == tuple(entry.meta["categories"])

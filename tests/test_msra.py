@@ -1,4 +1,4 @@
-"""xaicore.msra: the conversion against a second forward pass, and what is unpacked."""
+"""xaicore.networks.msra: the conversion against a second forward pass, and what is unpacked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from torchvision.models import ResNet, ResNet50_Weights, resnet50
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
-from xaicore import msra as M
+from xaicore.networks import msra as M
 
 V1 = ResNet50_Weights.IMAGENET1K_V1
 KERAS_MEAN_BGR = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)

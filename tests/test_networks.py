@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.networks import dilated, fast, finer_grid, load_efficientnet_lite
 from xaicore import load_resnet50, sample_image
-from xaicore.images import SAMPLES
+from xaicore.pictures.samples import SAMPLES
 
 
 @pytest.mark.parametrize(("size", "shape"), [(0, (1280, 7, 7)), (2, (1280, 9, 9))])

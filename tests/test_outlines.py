@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.models import ResNet50_Weights
 
-from xaicore.cam import cam, upsample
-from xaicore.images import SAMPLES, sample_image
-from xaicore.models import GapClassifier
-from xaicore.outlines import Outline, Polygon, agreement, object_mask, outlines, record, redrawn
+from xaicore.book.outlines import Outline, Polygon, agreement, object_mask, outlines, record, redrawn
+from xaicore.maps.cells import cam
+from xaicore.maps.drawing import upsample
+from xaicore.networks.gap import GapClassifier
+from xaicore.pictures.samples import SAMPLES, sample_image
 
 CATEGORIES = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
 SECOND = [second for _, second in redrawn()]

@@ -33,17 +33,11 @@ from test_browser import browser as browser  # the fixture
 from test_notebooks import RULES
 
 from xaicore import sample_image, secam, superpixels
-from xaicore.cam import class_activation_map
-from xaicore.images import fit
-from xaicore.playground import (
-    START,
-    as_seen,
-    dequantise,
-    error_bound,
-    playground,
-    quantise,
-)
-from xaicore.plotting import cut_out, overlay
+from xaicore.maps.cells import class_activation_map
+from xaicore.pictures.geometry import fit
+from xaicore.playground.page import START, as_seen, playground
+from xaicore.playground.quantise import dequantise, error_bound, quantise
+from xaicore.show.painting import cut_out, overlay
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -519,7 +513,7 @@ def set_state(page, nth=0, **state):
 
 
 def test_pictures_are_those_of_the_package(window, play):
-    """Colours as xaicore.plotting lays them, up to what JPEG changes in the photograph beneath."""
+    """Colours as xaicore.show.overlay lays them, up to what JPEG changes in the photograph beneath."""
     with window() as page:
         view = play.predictions[0]
         want = expected(play, state_of(page))

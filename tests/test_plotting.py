@@ -9,17 +9,9 @@ import numpy as np
 import pytest
 
 from xaicore import Prediction, heat_map, secam
-from xaicore.plotting import (
-    DIVERGING,
-    as_svg,
-    cut_out,
-    outlines,
-    overlay,
-    show_images,
-    show_maps,
-    show_secam,
-    use_book_style,
-)
+from xaicore.show.figures import show_images, show_maps, show_secam
+from xaicore.show.painting import DIVERGING, cut_out, outlines, overlay
+from xaicore.show.style import as_svg, use_book_style
 
 PHOTO = np.full((40, 60, 3), 128, np.uint8)
 

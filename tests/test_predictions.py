@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xaicore import GapClassifier, Prediction, sample_image
-from xaicore.predictions import ClassScore, ClassScores, class_index
+from xaicore.networks.prediction import ClassScore, ClassScores, class_index
 
 
 def test_class_index() -> None:

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from xaicore import SAMPLES
-from xaicore.results import COLUMNS, RESULTS, Row, difference, environment, fingerprint, interval, rows, table
+from xaicore.book.results import (
+    COLUMNS,
+    RESULTS,
+    Row,
+    difference,
+    environment,
+    fingerprint,
+    interval,
+    rows,
+    table,
+)
 
 
 def row(method, picture, value, others="", setting="s"):

@@ -32,11 +32,12 @@ from xaicore import (
     superpixels,
     upsample,
 )
-from xaicore.cam import class_activation_map
-from xaicore.evaluation import class_probability, pointing_hit, positive_share
-from xaicore.images import Photo
-from xaicore.models import Preprocessing
-from xaicore.secam import paint
+from xaicore.evaluation.localisation import pointing_hit, positive_share
+from xaicore.evaluation.removal import class_probability
+from xaicore.maps.cells import class_activation_map
+from xaicore.networks.gap import Preprocessing
+from xaicore.pictures.reading import Photo
+from xaicore.regions.averages import paint
 
 SIDE = 112
 RED, BLUE = (slice(16, 48), slice(32, 64)), (slice(64, 96), slice(64, 96))

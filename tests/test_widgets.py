@@ -21,11 +21,12 @@ from PIL import Image
 from tiny_network import tiny
 from torch import nn
 
-import xaicore.widgets
+import xaicore.apps.form
 from xaicore import GapClassifier, NotAGapClassifierError, cam, gap_classifier, sample_image
-from xaicore.explanations import Settings, explain, render
-from xaicore.images import sample_path
-from xaicore.widgets import explorer, somebody_is_there
+from xaicore.apps.form import explorer, somebody_is_there
+from xaicore.explanation import Settings, explain
+from xaicore.pictures.samples import sample_path
+from xaicore.show.explained import render
 
 pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
 
@@ -247,7 +248,7 @@ def test_the_code_gives_the_same_picture(app, models, kind, tmp_path, monkeypatc
 
 
 def test_the_code_names_the_weights_that_auto_found(resnet50, tmp_path, monkeypatch):
-    loader = functools.partial(xaicore.widgets.load_resnet50, "auto")
+    loader = functools.partial(xaicore.apps.form.load_resnet50, "auto")
     app = explorer("coffee", {"resnet50": loader})
     assert f'load_resnet50("{resnet50.provenance.source}")' in app.code
     assert resnet50.provenance.sha256[:8] in app.code
@@ -286,7 +287,7 @@ def test_without_a_front_end_it_is_a_figure():
     from nbclient import NotebookClient
 
     source = (
-        "import torch\nfrom xaicore import gap_classifier\nfrom xaicore.widgets import explorer\n"
+        "import torch\nfrom xaicore import gap_classifier\nfrom xaicore.apps.form import explorer\n"
         "layers = [torch.nn.Conv2d(3, 4, 32, 32), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]\n"
         "net = torch.nn.Sequential(*layers, torch.nn.Linear(4, 2))\n"
         "explorer('coffee', {'net': gap_classifier(net), 'late': lambda: gap_classifier(net)})"

@@ -6,23 +6,18 @@
 >>> xaicore.secam(prediction).regions(top=5)
 """
 
-from xaicore.cam import (
-    cam,
-    class_activation_map,
-    contrastive_cam,
-    heat_map,
-    min_max,
-    on_photo,
-    relu,
-    symmetric,
-    upsample,
-)
-from xaicore.images import SAMPLES, ImageError, fit, mosaic, read_image, sample_image
-from xaicore.models import GapClassifier, NotAGapClassifierError, gap_classifier, load_resnet50
-from xaicore.predictions import Prediction
-from xaicore.secam import SeCAM, secam, select, superpixel_scores
-from xaicore.superpixels import superpixels
-from xaicore.weights import WeightsUnavailableError
+from xaicore.maps.cells import cam, class_activation_map, contrastive_cam
+from xaicore.maps.drawing import heat_map, on_photo, upsample
+from xaicore.maps.views import min_max, relu, symmetric
+from xaicore.networks.gap import GapClassifier, NotAGapClassifierError, gap_classifier
+from xaicore.networks.load import load_resnet50
+from xaicore.networks.prediction import Prediction
+from xaicore.networks.weights import WeightsUnavailableError
+from xaicore.pictures.geometry import fit
+from xaicore.pictures.reading import ImageError, read_image
+from xaicore.pictures.samples import SAMPLES, mosaic, sample_image
+from xaicore.regions.averages import SeCAM, secam, select, superpixel_scores
+from xaicore.regions.segmenters import superpixels
 
 __all__ = [
     "SAMPLES",

@@ -3,7 +3,7 @@
 - MathJax comes from the site itself, and no page names a script of another host: the site works offline.
 - ``colab:`` and ``repo:`` links are written once, from ``repository.url`` in ``_config.yml``.
 - ``{notebook-image}`` shows a picture from a notebook's committed output; ``{photo-credits}`` shows the
-  sample photographs that ``xaicore.images`` names.
+  sample photographs that ``xaicore.pictures.samples`` names.
 - The prompt of a folded cell says whether it hides code or a solution.
 - Docstrings and signatures reach the API page as they were written.
 """
@@ -157,20 +157,20 @@ class NotebookImage(Image, SitePicture):
 
 
 class PhotoCredits(SitePicture):
-    """``{photo-credits}``: the photographs of ``xaicore.images.SAMPLES``, grouped by source and licence."""
+    """``{photo-credits}``: the sample photographs of ``xaicore``, grouped by source and licence."""
 
     def run(self) -> list[nodes.Node]:
-        from xaicore import images
+        from xaicore.pictures import samples
 
-        self.env.note_dependency(str(images.__file__))
+        self.env.note_dependency(str(samples.__file__))
         groups: dict[tuple[str, str], list[str]] = {}
-        for name, sample in images.SAMPLES.items():
+        for name, sample in samples.SAMPLES.items():
             groups.setdefault((sample.source, sample.licence), []).append(name)
         credits: list[nodes.Node] = []
         for (source, licence), names in groups.items():
             text = nodes.paragraph("", "", nodes.strong(text=source), nodes.Text(f". Licence: {licence}."))
             photographs = nodes.container(classes=["photographs"])
-            photographs += [self.photograph(name, images.sample_image(name)) for name in names]
+            photographs += [self.photograph(name, samples.sample_image(name)) for name in names]
             credits += [text, photographs]
         return credits
 

@@ -18,13 +18,17 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from xaicore.cam import cam, heat_map
-from xaicore.images import ImageError, Resize, read_image
-from xaicore.models import GapClassifier, load_resnet50
-from xaicore.plotting import show_maps, show_secam, use_book_style
-from xaicore.predictions import Prediction, Target, class_index
-from xaicore.secam import secam
-from xaicore.weights import AUTO, SOURCES, WeightsUnavailableError, check_cached, fetch_resnet50
+from xaicore.maps.cells import cam
+from xaicore.maps.drawing import heat_map
+from xaicore.networks.gap import GapClassifier
+from xaicore.networks.load import load_resnet50
+from xaicore.networks.prediction import Prediction, Target, class_index
+from xaicore.networks.weights import AUTO, SOURCES, WeightsUnavailableError, check_cached, fetch_resnet50
+from xaicore.pictures.geometry import Resize
+from xaicore.pictures.reading import ImageError, read_image
+from xaicore.regions.averages import secam
+from xaicore.show.figures import show_maps, show_secam
+from xaicore.show.style import use_book_style
 
 EXPLAIN = """\
 examples:
@@ -120,9 +124,6 @@ def _share(text: str) -> float:
     return value
 
 
-# --- xaicore explain -----------------------------------------------------------------------------------
-
-
 def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if options.method == "cam" and options.segments:
         parser.error("--segments goes with --method secam; a CAM has no regions")
@@ -206,9 +207,6 @@ def _record(
         "bias": float(prediction.bias[prediction.index(target)]),
         "top5": [vars(row) for row in prediction.top()],
     }
-
-
-# --- xaicore weights -----------------------------------------------------------------------------------
 
 
 def _weights(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:

@@ -19,26 +19,25 @@ import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 import matplotlib as mpl
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from xaicore.cam import Floats, contrastive_cam, on_photo
-from xaicore.images import Geometry, Photo
-from xaicore.plotting import AGAINST, FOR, cut_out, outlines, overlay
-from xaicore.predictions import Prediction, Target
-from xaicore.secam import SeCAM, secam, superpixel_scores
-from xaicore.superpixels import superpixels
+from xaicore.maps.cells import contrastive_cam
+from xaicore.maps.drawing import on_photo
+from xaicore.networks.prediction import Prediction, Target
+from xaicore.pictures.geometry import Geometry
+from xaicore.pictures.reading import Photo
+from xaicore.playground.quantise import error_bound, quantise
+from xaicore.regions.averages import SeCAM, secam, superpixel_scores
+from xaicore.regions.segmenters import superpixels
+from xaicore.show.painting import AGAINST, FOR, cut_out, outlines, overlay
 
-Codes = NDArray[np.unsignedinteger[Any]]
 Page = Mapping[str, Any]
-
 SHOWN_PIXELS = 448 * 448  # about as many pixels as the page shows of a photograph
-
 # What the controls start with. A link, `state=` and the JavaScript use the same names and values.
 START: dict[str, Any] = {
     "photo": 0,
@@ -69,78 +68,6 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 _RANGES = {"threshold": (5, 100), "top": (1, 20), "opacity": (10, 100)}
 
-# --- eight bits, and what they cost ----------------------------------------------------------------------
-
-
-class Quantised(NamedTuple):
-    """`codes`: (n, ...) unsigned whole numbers; `scale`, `offset`: (n,) float32, one for each row."""
-
-    codes: Codes
-    scale: NDArray[np.float32]
-    offset: NDArray[np.float32]
-
-
-def quantise(values: Floats, bits: int = 8) -> Quantised:
-    """Round each row of (n, ...) values to 2^bits levels: value ≈ offset + scale·code, off by ≤ scale/2.
-
-    A row's levels span its values and zero. A row without negative values has offset 0, so that its zeros
-    stay exactly zero; a signed row starts at its lowest value.
-
-    Raises:
-        ValueError: `bits` other than 8 and 16, fewer than two axes, or NaN or infinite values.
-    """
-    if bits not in (8, 16):
-        raise ValueError(f"bits={bits}; choose 8 or 16.")
-    exact = np.asarray(values, dtype=np.float64)
-    if exact.ndim < 2 or not np.isfinite(exact).all():
-        raise ValueError(f"quantise() takes finite values of shape (n, ...), not {exact.shape} with NaN.")
-    rows = exact.reshape(len(exact), -1)
-    low = np.minimum(rows.min(axis=1), 0)
-    high = np.maximum(rows.max(axis=1), 0)
-    levels = 2**bits - 1
-    scale, offset = ((high - low) / levels).astype(np.float32), low.astype(np.float32)
-    step = np.where(scale > 0, scale, 1).astype(np.float64)[:, None]
-    codes = np.clip(np.rint((rows - offset[:, None]) / step), 0, levels)
-    kind = np.uint8 if bits == 8 else np.uint16
-    return Quantised(codes.reshape(exact.shape).astype(kind), scale, offset)
-
-
-def dequantise(quantised: Quantised) -> NDArray[np.float64]:
-    """The values that the codes stand for, offset + scale·code: (n, ...), what the browser computes with."""
-    codes, scale, offset = quantised
-    shape = (len(codes), *[1] * (codes.ndim - 1))
-    return np.asarray(
-        offset.astype(float).reshape(shape) + scale.astype(float).reshape(shape) * codes.astype(float)
-    )
-
-
-def error_bound(feature_maps: Floats, class_weights: Floats) -> NDArray[np.float64]:
-    """How far the browser's map can be from M_c, for each class and cell: (C, h, w), in units of the score.
-
-        |Σ ŵ_k f̂_k − Σ w_k f_k|  ≤  Σ_k ( |w_k| δ_k + e_c |f_k| + e_c δ_k )
-
-    with e_c half a step of the class's weights, and δ_k(x,y) half a step of feature map k, or 0 where f_k is
-    0 and stays 0. The mean over the cells bounds the error of the score. Rounding of 64-bit floats, about
-    1e-12, comes on top.
-
-    Args:
-        feature_maps: f, (K, h, w). `class_weights`: w, (C, K).
-
-    Raises:
-        ValueError: shapes that don't fit, or NaN among the values.
-    """
-    f, w = np.asarray(feature_maps, dtype=float), np.asarray(class_weights, dtype=float)
-    if f.ndim != 3 or w.ndim != 2 or len(f) != w.shape[1]:
-        raise ValueError(f"feature_maps {f.shape} and class_weights {w.shape} don't fit: (K, h, w), (C, K).")
-    coded = quantise(f)
-    delta = (coded.scale.astype(float) / 2)[:, None, None] * ((f != 0) | (coded.offset != 0)[:, None, None])
-    e = quantise(w, 16).scale.astype(float) / 2
-    shared = (np.abs(f) + delta).sum(axis=0)
-    return np.asarray(np.tensordot(np.abs(w), delta, 1) + e[:, None, None] * shared)
-
-
-# --- the picture ---------------------------------------------------------------------------------------
-
 
 def as_seen(prediction: Prediction) -> Prediction:
     """The same prediction on the part of the photograph that the network saw, at the size the page shows.
@@ -170,9 +97,6 @@ def as_seen(prediction: Prediction) -> Prediction:
     scale = (g.input_size[0] / size[0], g.input_size[1] / size[1])
     seen = Geometry(size, g.input_size, scale, (0, 0))
     return dataclasses.replace(prediction, image=np.array(picture), geometry=seen)
-
-
-# --- the playground ------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -219,7 +143,7 @@ class Playground:
         return _checked_state(state, self.predictions, self.names, self.classes, self.segments)
 
     def _repr_html_(self) -> str:
-        file = resources.files("xaicore")
+        file = resources.files("xaicore.playground")
         css, js = ((file / f"playground.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
         parts = [
             f'<div class="xai-play" data-data="{self.key}" '
@@ -354,9 +278,6 @@ def _query(state: Page) -> str:
     return urlencode(kept)
 
 
-# --- what the page carries -------------------------------------------------------------------------------
-
-
 def _data(
     views: Sequence[Prediction], names: Sequence[str], classes: Sequence[int], segments: Sequence[int]
 ) -> str:
@@ -437,9 +358,6 @@ def _jpeg(picture: Photo, quality: int) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality, optimize=True, progressive=True)
     return file.getvalue()
-
-
-# --- where scripts don't run -----------------------------------------------------------------------------
 
 
 def _static_picture(play: Playground) -> str:

@@ -20,20 +20,16 @@ import torch
 import torchvision
 from PIL import Image
 from torch import Tensor, fx, nn
-from torchvision.models import ResNet50_Weights, resnet50
 from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
 
-from xaicore.images import Geometry, Photo, Resize, fit, read_image
-from xaicore.msra import adapt_to_msra
-from xaicore.predictions import Floats, Prediction
-from xaicore.weights import Provenance, fetch_resnet50
+from xaicore.networks.prediction import Floats, Prediction
+from xaicore.networks.provenance import Provenance
+from xaicore.pictures.geometry import Geometry, Resize, fit
+from xaicore.pictures.reading import Photo, read_image
 
 
 class NotAGapClassifierError(ValueError):
     """The network is not of the form feature maps → global average pooling → one linear layer."""
-
-
-# --- preprocessing -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -77,9 +73,6 @@ class Preprocessing:
         return (values - mean) / std
 
 
-# --- the network ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, repr=False)
 class GapClassifier:
     """A verified GAP classifier. Make one with :func:`load_resnet50` or :func:`gap_classifier`.
@@ -108,7 +101,7 @@ class GapClassifier:
         return out["features"].float().cpu().numpy(), out["scores"].float().cpu().numpy()
 
     def predict(self, image: Any, resize: Resize = "crop") -> Prediction:
-        """Classify one photograph: anything that :func:`xaicore.images.read_image` takes."""
+        """Classify one photograph: anything that :func:`xaicore.pictures.reading.read_image` takes."""
         return self.predict_many([image], resize)[0]
 
     def predict_many(self, images: Sequence[Any], resize: Resize = "crop") -> list[Prediction]:
@@ -144,37 +137,6 @@ class GapClassifier:
             f"{type(self.network).__name__}: {channels} feature maps at '{self.features}' → "
             f"average → '{self.head}' → {classes} classes\n{self.provenance}"
         )
-
-
-def load_resnet50(weights: str = "auto", progress: bool = True) -> GapClassifier:
-    """ResNet50 trained on ImageNet-1k (He et al. 2016).
-
-    Args:
-        weights: "imagenet1k_v1" or "imagenet1k_v2" (torchvision), "msra" (He et al.'s own release), or
-            "auto": the first of V1 and MSRA that is in the cache, else V1, else, where its host can't be
-            reached, MSRA.
-        progress: show a progress bar while downloading.
-
-    Raises:
-        ValueError: an unknown name.
-        xaicore.weights.WeightsUnavailableError: no source could be had; the message says how to help.
-    """
-    state, provenance = fetch_resnet50(weights, progress)
-    network = resnet50()
-    if provenance.stride_in_1x1:
-        adapt_to_msra(network)
-    network.load_state_dict(state)
-    entry = (
-        ResNet50_Weights.IMAGENET1K_V2
-        if provenance.source == "imagenet1k_v2"
-        else ResNet50_Weights.IMAGENET1K_V1
-    )
-    return gap_classifier(
-        network,
-        preprocessing=Preprocessing.of(entry),
-        categories=entry.meta["categories"],
-        provenance=provenance,
-    )
 
 
 def gap_classifier(

@@ -10,7 +10,7 @@ from skimage.color import rgb2gray
 from skimage.filters import sobel
 from skimage.segmentation import felzenszwalb, quickshift, relabel_sequential, slic, watershed
 
-from xaicore.images import Photo
+from xaicore.pictures.reading import Photo
 
 Labels = NDArray[np.intp]
 Method = Literal["slic", "felzenszwalb", "quickshift", "watershed"]

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xaicore.evaluation import Interval, bootstrap
+from xaicore.evaluation.statistics import Interval, bootstrap
 
 RESULTS = Path(__file__).parent / "measured"
 COLUMNS = ("network", "protocol", "setting", "method", "picture", "others", "measure", "value")

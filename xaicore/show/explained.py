@@ -1,150 +1,24 @@
-"""From a prediction and a few settings to an explanation, and on to a figure, a sentence and code.
-
-:class:`Settings` and a prediction go into :func:`explain`, an :class:`Explanation` comes out;
-:func:`draw`, :func:`describe`, :func:`table` and :func:`snippet` make a figure, words, a table and code of
-it. Nothing here runs the network.
-"""
+"""An explanation as a figure, in words, as a table, and as the code that makes it again."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import io
 import textwrap
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from xaicore.cam import Alignment, Floats, cam, contrastive_cam, on_photo, relu
-from xaicore.images import Photo, Resize
-from xaicore.plotting import add_colour_bar, cut_out, outlines, overlay, show_images
-from xaicore.predictions import ClassScore, Prediction, Target
-from xaicore.secam import Regions, SeCAM, Statistic, superpixel_scores
-from xaicore.sources import Picture, quoted
-from xaicore.superpixels import Labels, Method, superpixels
-
-View = Literal["cam", "secam"]
-Sign = Literal["signed", "positive"]
-
-COUNTED = ("slic", "watershed")  # the segmenters that can be asked for a number of segments
-
-# --- from settings to an explanation ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a prediction is explained; nothing in it needs the network again.
-
-    Attributes:
-        method: "cam", or "secam" for its mean over superpixels.
-        segmenter, segments: see :func:`xaicore.superpixels.superpixels`; `segments` counts for slic and
-            watershed only. `statistic`: see :func:`xaicore.secam.superpixel_scores`.
-        top, threshold: which regions are kept; one of the two, None for the other; see
-            :func:`xaicore.secam.select`.
-        alignment: see :func:`xaicore.cam.upsample`.
-        sign: "signed", or "positive" to drop all evidence against the class. `opacity`: in [0, 1].
-    """
-
-    method: View = "secam"
-    segmenter: Method = "slic"
-    segments: int = 100
-    statistic: Statistic = "mean"
-    top: int | None = 5
-    threshold: float | None = None
-    alignment: Alignment = "half_pixel"
-    sign: Sign = "signed"
-    opacity: float = 0.8
-
-
-@dataclass(frozen=True, repr=False)
-class Explanation:
-    """What :func:`explain` found.
-
-    Attributes:
-        target: the class with score and probability. With a rival: the difference of the two scores, and the
-            probability of the class among those two alone.
-        contrast: whether there is a rival.
-        cells: the map before drawing, (h, w), signed; mean(cells) + bias = target.score.
-        result: CAM, superpixels and their scores (for method "cam": one superpixel, unused).
-        map: what is drawn, (H, W), in units of the score, NaN where the network saw nothing.
-        regions: the chosen superpixels; None for method "cam".
-    """
-
-    prediction: Prediction
-    settings: Settings
-    target: ClassScore
-    contrast: bool
-    bias: float
-    cells: Floats
-    result: SeCAM
-    map: NDArray[np.float64]
-    regions: Regions | None
-
-    def __repr__(self) -> str:
-        return f"{self.target.name}: score {self.target.score:.2f}\n{self.regions or ''}".strip()
-
-
-def cut(image: Photo, settings: Settings) -> Labels:
-    """The superpixels that the settings ask for, (H, W)."""
-    return superpixels(
-        image, settings.segments if settings.segmenter in COUNTED else None, settings.segmenter
-    )
-
-
-def explain(
-    prediction: Prediction,
-    settings: Settings | None = None,
-    target: Target | None = None,
-    rival: Target | None = None,
-    labels: Labels | None = None,
-) -> Explanation:
-    """CAM or SeCAM of one class, or of its difference to a rival class, as the settings ask.
-
-    Args:
-        target: by default the class with the highest score. `rival`: None for the map of `target` alone.
-        labels: superpixels that :func:`cut` made before; by default they are made here.
-
-    Raises:
-        ValueError: an unknown class or setting, `rival` the same as `target`, or not exactly one of `top` and
-            `threshold`.
-    """
-    settings = settings or Settings()
-    for name, choices in (("method", View), ("sign", Sign)):
-        if (value := getattr(settings, name)) not in get_args(choices):
-            raise ValueError(f"{name}={value!r}; choose one of {', '.join(get_args(choices))}.")
-    c = prediction.index(target)
-    score, bias, cells = prediction.score(c), float(prediction.bias[c]), cam(prediction, c)
-    if rival is not None:
-        other = prediction.score(rival)
-        if other.index == c:
-            raise ValueError(f"The rival class is the class itself, {score.name!r}. Choose another one.")
-        difference = score.score - other.score
-        share = score.probability / max(score.probability + other.probability, 1e-300)
-        score = ClassScore(c, f"{score.name}, not {other.name}", difference, share)
-        bias, cells = bias - float(prediction.bias[other.index]), contrastive_cam(prediction, c, other.index)
-    heat = on_photo(cells, prediction.geometry, settings.alignment)
-    if settings.method == "cam":
-        labels = np.zeros(heat.shape, dtype=np.intp)
-    elif labels is None:
-        labels = cut(prediction.image, settings)
-    result = SeCAM(prediction.image, score, heat, labels, superpixel_scores(heat, labels, settings.statistic))
-    regions = None
-    if settings.method == "secam":
-        regions = result.regions(top=settings.top, threshold=settings.threshold)
-    values = result.map if settings.method == "secam" else heat
-    if settings.sign == "positive":
-        with warnings.catch_warnings():  # an empty picture says it already
-            warnings.simplefilter("ignore", UserWarning)
-            values = np.asarray(relu(values), dtype=float)
-    return Explanation(prediction, settings, score, rival is not None, bias, cells, result, values, regions)
-
-
-# --- from explanations to a figure, a sentence and code ---------------------------------------------------
+from xaicore.explanation import Explanation, Settings
+from xaicore.pictures.geometry import Resize
+from xaicore.pictures.sources import Picture, quoted
+from xaicore.regions.averages import Regions
+from xaicore.show.figures import add_colour_bar, show_images
+from xaicore.show.painting import cut_out, outlines, overlay
 
 
 def same_units(explanations: Sequence[Explanation]) -> bool:
@@ -245,13 +119,15 @@ class Recipe:
 def snippet(recipes: Sequence[Recipe], settings: Settings, resize: Resize, names: Sequence[str] = ()) -> str:
     """Code that gives the same figure and table in a fresh kernel: it leaves `explanations` and `figure`."""
     code = "\n".join([r.picture.code + r.model for r in recipes])
-    needed = [n for n in ("load_torchvision", "read_url", "shrink") if f"{n}(" in code]
+    needed = [n for n in ("read_url", "shrink") if f"{n}(" in code]
     lines = [f"# Made with xaicore {importlib.metadata.version('xaicore')}"]
     lines += dict.fromkeys(f"# {r.provenance}" for r in recipes)
     lines += [
         "import xaicore",
-        "from xaicore.explanations import Settings, draw, explain",
-        *([f"from xaicore.sources import {', '.join(needed)}"] if needed else []),
+        "from xaicore.explanation import Settings, explain",
+        *(["from xaicore.networks.load import load_torchvision"] if "load_torchvision(" in code else []),
+        *([f"from xaicore.pictures.sources import {', '.join(needed)}"] if needed else []),
+        "from xaicore.show import draw",
         "",
         "settings = Settings(",
         *(f"    {k}={quoted(v) if isinstance(v, str) else repr(v)}," for k, v in asdict(settings).items()),

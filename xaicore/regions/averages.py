@@ -21,22 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from xaicore.cam import Alignment, Floats, heat_map
-from xaicore.images import Photo
-from xaicore.predictions import ClassScore, Prediction, Target
-from xaicore.superpixels import Labels, Method, check_labels, superpixels
+from xaicore.maps.cells import Floats
+from xaicore.maps.drawing import Alignment, heat_map
+from xaicore.networks.prediction import ClassScore, Prediction, Target
+from xaicore.pictures.reading import Photo
+from xaicore.regions.segmenters import Labels, Method, check_labels, superpixels
 
 Statistic = Literal["mean", "max", "median"]
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
 _STATISTICS: dict[str, Callable[..., Any]] = {
     "mean": ndimage.mean,
     "max": ndimage.maximum,
     "median": ndimage.median,
 }
-
-# --- the equation --------------------------------------------------------------------------------------
 
 
 def superpixel_scores(heat: Floats, labels: Labels, statistic: Statistic = "mean") -> Scores:
@@ -84,9 +82,6 @@ def select(scores: Scores, *, top: int | None = None, threshold: float | None = 
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold}; it is a share of the highest score, in (0, 1].")
     return order[scores[order] >= threshold * scores[order[0]]] if len(order) else order
-
-
-# --- regions as a table ----------------------------------------------------------------------------------
 
 
 class Region(NamedTuple):
@@ -143,9 +138,6 @@ class Regions(tuple[Region, ...]):
             for row in self._rows()
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-# --- SeCAM of one prediction -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, repr=False)
@@ -217,10 +209,11 @@ def secam(
     """SeCAM of one class (by default the top class): CAM at image resolution, averaged over superpixels.
 
     Args:
-        segments, method, options: how to cut the photograph; see :func:`xaicore.superpixels.superpixels`.
+        segments, method, options: how to cut the photograph; see
+            :func:`xaicore.regions.segmenters.superpixels`.
         labels: your own (H, W) label map instead.
         statistic: "mean" is SeCAM; "max" and "median" are there for comparison.
-        alignment: where the CAM's cells lie; see :func:`xaicore.cam.upsample`.
+        alignment: where the CAM's cells lie; see :func:`xaicore.maps.drawing.upsample`.
 
     Raises:
         ValueError: an unknown class, method, statistic or alignment, or a label map of another size.

@@ -16,7 +16,7 @@ Prabhushankar et al. 2020, with three near ones by probability Finer-CAM (Zhang 
 *Scales.* The network sees the picture at several sizes. Only what all of them agree on stays: where the signs
 agree, the geometric mean; elsewhere zero. (Fusing maps of several sizes is common: see Zhou et al. 2023.)
 
-Neither is part of SeCAM as published; :func:`xaicore.secam.secam` leaves both out.
+Neither is part of SeCAM as published; :func:`xaicore.regions.averages.secam` leaves both out.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xaicore.cam import Alignment, Floats, class_activation_map, on_photo
-from xaicore.images import Resize, read_image
-from xaicore.models import GapClassifier
-from xaicore.predictions import Prediction, Target
-from xaicore.secam import SeCAM, secam, superpixel_scores
-from xaicore.superpixels import Method
+from xaicore.maps.cells import Floats, class_activation_map
+from xaicore.maps.drawing import Alignment, on_photo
+from xaicore.networks.gap import GapClassifier
+from xaicore.networks.prediction import Prediction, Target
+from xaicore.pictures.geometry import Resize
+from xaicore.pictures.reading import read_image
+from xaicore.regions.averages import SeCAM, secam, superpixel_scores
+from xaicore.regions.segmenters import Method
 
 OTHERS, RIVALS = "others", "rivals"
 STRONGEST = 10
@@ -135,7 +137,7 @@ def focus_map(
     scales=(1,)` it is the plain CAM.
 
     Args:
-        image: anything that :func:`xaicore.images.read_image` takes.
+        image: anything that :func:`xaicore.pictures.reading.read_image` takes.
         target: by default the top class at the first scale.
         contrast: see :func:`contrast_weights`; each scale has rivals of its own.
         scales: sizes of the input, as multiples of the model's own.
@@ -165,9 +167,9 @@ def focus(
     resize: Resize = "crop",
     alignment: Alignment = "half_pixel",
 ) -> SeCAM:
-    """The focused map and its averages over superpixels, as a :class:`xaicore.secam.SeCAM`.
+    """The focused map and its averages over superpixels, as a :class:`xaicore.regions.averages.SeCAM`.
 
-    The arguments are those of :func:`focus_map` and of :func:`xaicore.secam.secam`.
+    The arguments are those of :func:`focus_map` and of :func:`xaicore.regions.averages.secam`.
     """
     options: dict[str, Any] = {"contrast": contrast, "scales": scales, "resize": resize}
     heat, prediction = focus_map(model, image, target, alignment=alignment, **options)

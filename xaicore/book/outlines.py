@@ -26,7 +26,7 @@ class Outline:
     """One object in one sample photograph.
 
     Attributes:
-        photo: a key of :data:`xaicore.images.SAMPLES`.
+        photo: a key of :data:`xaicore.pictures.samples.SAMPLES`.
         name: tells the objects of one photo apart.
         labels: the ImageNet classes that the object is, the photo's own first.
         size: (height, width) of the photo in pixels.
@@ -65,7 +65,9 @@ def _fill(polygons: tuple[Polygon, ...], size: tuple[int, int]) -> Mask:
 
 @cache
 def _file() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((files("xaicore") / "outlines.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(
+        (files("xaicore.book") / "outlines.json").read_text(encoding="utf-8")
+    )
     return content
 
 

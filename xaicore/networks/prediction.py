@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xaicore.images import Geometry, Photo
-from xaicore.weights import Provenance
+from xaicore.networks.provenance import Provenance
+from xaicore.pictures.geometry import Geometry
+from xaicore.pictures.reading import Photo
 
 Floats = NDArray[np.float32]
 Target = int | str
-
-# --- class names ---------------------------------------------------------------------------------------
 
 
 def class_index(target: Target, categories: Sequence[str]) -> int:
@@ -45,9 +44,6 @@ def class_index(target: Target, categories: Sequence[str]) -> int:
     near += [n for n in difflib.get_close_matches(wanted, names, n=5, cutoff=0.5) if n not in near]
     hint = f" Did you mean {', '.join(repr(categories[names.index(n)]) for n in near[:5])}?" if near else ""
     raise ValueError(f"No class is called {target!r}.{hint}")
-
-
-# --- what a network says of one photograph -------------------------------------------------------------
 
 
 @dataclass(frozen=True)

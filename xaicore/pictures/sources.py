@@ -10,27 +10,19 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-import torch
 from PIL import Image
-from torchvision.models import get_model, get_model_weights
 
-from xaicore.images import SAMPLES, ImageError, Photo, read_image, sample_image
-from xaicore.models import GapClassifier, Preprocessing, gap_classifier, load_resnet50
-from xaicore.msra import FetchError
-from xaicore.weights import SOURCES, check_reachable
+from xaicore.pictures.reading import ImageError, Photo, read_image
+from xaicore.pictures.samples import SAMPLES, sample_image
 
 LONGEST_SIDE = 800  # pixels: more would slow every control down, and 49 cells have no finer detail to show
 MAX_BYTES = 20_000_000
-
-# --- photographs -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,49 +131,3 @@ def _decode(data: bytes, name: str) -> Photo:
 def quoted(text: str) -> str:
     """The text as a literal in code."""
     return json.dumps(text, ensure_ascii=False)
-
-
-# --- networks ---------------------------------------------------------------------------------------------
-
-TORCHVISION = (
-    "resnet18",
-    "resnext50_32x4d",
-    "densenet121",
-    "efficientnet_b0",
-    "mobilenet_v2",
-    "googlenet",
-    "regnet_y_400mf",
-)
-
-
-def load_torchvision(name: str, progress: bool = True) -> GapClassifier:
-    """A torchvision CNN with its trained weights `IMAGENET1K_V1`, by torchvision's name for it.
-
-    Raises:
-        NotAGapClassifierError: it has another form.
-        RuntimeError: the weights are not on this machine and can't be downloaded; says what to do.
-    """
-    entry = get_model_weights(name)["IMAGENET1K_V1"]
-    file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[-1]
-    try:
-        if not file.exists():
-            check_reachable(entry.url)  # within seconds; torch.hub itself would wait for minutes
-        network = get_model(name, weights=entry, progress=progress)
-    except (FetchError, OSError) as error:
-        raise RuntimeError(
-            f"The trained weights of {name} can't be downloaded ({error}). Where there is a network, fetch "
-            f"{entry.url} and put it into the folder {file.parent}."
-        ) from error
-    return gap_classifier(
-        network,
-        preprocessing=Preprocessing.of(entry),
-        categories=entry.meta["categories"],
-        provenance=f"torchvision's {entry}",
-    )
-
-
-def offered_models() -> dict[str, Callable[[], GapClassifier]]:
-    """The explorer's choice of networks: ResNet50 from each source of weights, other torchvision CNNs."""
-    choices: dict[str, Callable[[], GapClassifier]] = {"resnet50": partial(load_resnet50, "auto")}
-    choices |= {f"resnet50, {source}": partial(load_resnet50, source) for source in SOURCES}
-    return choices | {name: partial(load_torchvision, name) for name in TORCHVISION}

@@ -1,11 +1,11 @@
 """The explorer: an ipywidgets form around CAM and SeCAM, for a notebook with a live kernel.
 
-    from xaicore.widgets import explorer
+    from xaicore.apps.form import explorer
     explorer()
 
-It connects controls to :mod:`xaicore.sources` and :mod:`xaicore.explanations`. The network runs once for each
-photograph, and again only if the network or its input changes; every other control does arithmetic on what it
-said.
+It connects controls to :mod:`xaicore.pictures.sources` and :mod:`xaicore.explanation`. The network runs once
+for each photograph, and again only if the network or its input changes; every other control does arithmetic
+on what it said.
 """
 
 from __future__ import annotations
@@ -26,27 +26,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from xaicore.cam import Alignment
-from xaicore.explanations import (
-    COUNTED,
-    Explanation,
-    Recipe,
-    Settings,
-    cut,
-    describe,
-    draw,
-    explain,
-    render,
-    snippet,
-    table,
-)
-from xaicore.images import SAMPLES, ImageError, Resize
-from xaicore.models import GapClassifier, load_resnet50
-from xaicore.predictions import Prediction
-from xaicore.secam import Statistic
-from xaicore.sources import Picture, load_torchvision, offered_models, picture, quoted, uploaded
-from xaicore.superpixels import Labels, Method
-from xaicore.weights import Provenance
+from xaicore.explanation import COUNTED, Explanation, Settings, cut, explain
+from xaicore.maps.drawing import Alignment
+from xaicore.networks.gap import GapClassifier
+from xaicore.networks.load import load_resnet50, load_torchvision, offered_models
+from xaicore.networks.prediction import Prediction
+from xaicore.networks.provenance import Provenance
+from xaicore.pictures.geometry import Resize
+from xaicore.pictures.reading import ImageError
+from xaicore.pictures.samples import SAMPLES
+from xaicore.pictures.sources import Picture, picture, quoted, uploaded
+from xaicore.regions.averages import Statistic
+from xaicore.regions.segmenters import Labels, Method
+from xaicore.show.explained import Recipe, describe, draw, render, snippet, table
 
 Loader = GapClassifier | Callable[[], GapClassifier]
 
@@ -57,10 +49,10 @@ def explorer(photo: Any = "chelsea", models: Mapping[str, Loader] | None = None)
     Where nobody sits at the notebook (nbval, a build of the book), the cell shows the figure alone.
 
     Args:
-        photo: what it opens with: anything that :func:`~xaicore.sources.picture` takes.
+        photo: what it opens with: anything that :func:`~xaicore.pictures.sources.picture` takes.
         models: networks by the name to show, ready ones or functions that load one; the first is used at
-            first, the others load when chosen. Default: :func:`~xaicore.sources.offered_models`. Add yours:
-            ``{"mine": gap_classifier(net), **offered_models()}``
+            first, the others load when chosen. Default: :func:`~xaicore.networks.load.offered_models`.
+            Add yours: ``{"mine": gap_classifier(net), **offered_models()}``
 
     Raises:
         ImportError: ipywidgets is missing.

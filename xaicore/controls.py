@@ -1,0 +1,57 @@
+"""Controls, said once: what a setting is called, what it starts with, and which values it takes.
+
+The command line's options, the form's widgets and the playground's inputs are built from the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Control:
+    """One setting: a choice (`choices`), or a number from `low` to `high`.
+
+    Attributes:
+        name: what code, links and records call it. `label`: what stands beside it on a page.
+        default: what it starts with. `help`: one sentence on what it does.
+        choices: value → what a page calls it; None for a number.
+        low, high, step: range and step of a number, which is whole where all three are. A share lies in
+            [0, 1] here, and is shown in per cent.
+        optional: whether None is a value too.
+    """
+
+    name: str
+    label: str
+    default: Any
+    help: str
+    choices: Mapping[Any, str] | None = None
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    optional: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it takes whole numbers only."""
+        return all(isinstance(value, int) for value in (self.low, self.high, self.step))
+
+    def check(self, value: Any) -> Any:
+        """The value as it is, a whole number as an int; ValueError that says which ones there are."""
+        if value is None and self.optional:
+            return None
+        if self.choices is not None:
+            if not any(
+                value is choice or (type(value), value) == (type(choice), choice) for choice in self.choices
+            ):
+                listed = ", ".join(map(str, self.choices))
+                raise ValueError(f"{self.name}={value!r}; choose one of {listed}.")
+            return value
+        assert self.low is not None and self.high is not None
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not self.low <= value <= self.high or (self.whole and value != int(value)):
+            kind = "a whole number" if self.whole else "a number"
+            raise ValueError(f"{self.name}={value!r}; choose {kind} from {self.low} to {self.high}.")
+        return int(value) if self.whole else float(value)

@@ -1,0 +1,1 @@
+"""Maps: from what a network saw to signed heat on the photograph."""

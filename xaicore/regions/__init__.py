@@ -1,0 +1,1 @@
+"""Regions: cut a photograph into superpixels and average any map over them."""
