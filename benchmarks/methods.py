@@ -14,58 +14,61 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 from skimage.color import rgb2gray
 
-from benchmarks.cases import Case
+from benchmarks.cases import FINER, Case, Size
 from benchmarks.controls import CONTROLS
 from benchmarks.rivals import RIVALS
-from xaicore.maps.cells import Floats, cam
-from xaicore.maps.drawing import Alignment, upsample
-from xaicore.maps.focus import STRONGEST, agreement, contrast_map
+from xaicore.maps.cells import STRONGEST, Floats, Shares, cam, contrastive_cam
+from xaicore.maps.drawing import Alignment
+from xaicore.maps.focus import agreement
+from xaicore.maps.heat import HeatMap, heat_map
+from xaicore.maps.kinds import KINDS, Fuse, map_kind
 from xaicore.networks.prediction import Prediction
 from xaicore.pictures.reading import Photo
-from xaicore.regions.averages import paint, superpixel_scores
+from xaicore.regions.averages import average
 
 Method = Callable[[Case, int], Floats]
-Size = float | str  # a multiple of the usual input size, or FINER
-FINER = "finer grid"  # the usual size, through the dilated network
 
 
-def plain(case: Case, seed: int = 0) -> Floats:
-    return upsample(cam(case.at(1), case.target), (case.side, case.side))
-
-
-def averaged(case: Case, seed: int = 0, *, of: Method = plain, **cut: Any) -> Floats:
-    labels = case.labels(**cut)
-    return paint(superpixel_scores(of(case, seed), labels), labels)
-
-
-def focused(
+def drawn(
     case: Case,
     seed: int = 0,
     *,
-    contrast: int | str | None = STRONGEST,
-    sizes: Sequence[Size] = (1, 2),
-    fuse: Callable[[Sequence[Floats]], Floats] = agreement,
+    kind: str = "cam",
+    sizes: Sequence[Size] = (1,),
     alignment: Alignment = "half_pixel",
 ) -> Floats:
-    """What :func:`xaicore.maps.focus.focus_map` computes, with more settings, of remembered predictions."""
-    maps = []
-    for size in sizes:
-        prediction = case.at(1, finer=True) if size == FINER else case.at(float(size))
-        map_ = contrasted(prediction, case.target, contrast)
-        maps.append(upsample(map_, (case.side, case.side), alignment))
-    return fuse(maps)
+    """A registered kind of map, from remembered looks."""
+    return heat_map(case.look(sizes), case.target, kind, alignment=alignment).values
 
 
-def contrasted(prediction: Prediction, c: int, contrast: int | str | None) -> Floats:
+def averaged(case: Case, seed: int = 0, *, of: Method = drawn, **cut: Any) -> Floats:
+    heat = HeatMap.of(of(case, seed), case.picture, "the method on trial")
+    return average(heat, case.labels(**cut)).map
+
+
+def in_contrast(prediction: Prediction, c: int, contrast: int | str | None) -> Floats:
     """One map: against so many rivals, by "own shares", "place by place", or not at all."""
     if contrast == "place by place":  # M_c − max_j M_j
         maps = cam(prediction, range(len(prediction.scores)))
         return np.asarray(maps[c] - np.delete(maps, c, axis=0).max(axis=0))
     if contrast == "own shares":
-        return contrast_map(prediction, c, "others")
+        return contrastive_cam(prediction, c, "others")
     if contrast is None:
         return cam(prediction, c)
-    return contrast_map(prediction, c, "rivals", strongest=int(contrast))
+    return contrastive_cam(prediction, c, strongest=int(contrast))
+
+
+def variant(contrast: int | str | None, fuse: Fuse = agreement, called: str = "agreement") -> str:
+    """A kind of map like focus, in another contrast or fused otherwise; registered when first asked for."""
+    name = f"contrast {contrast}, {called}"
+    if name not in KINDS:
+
+        @map_kind(name, scales=(1,), fuse=fuse)
+        def cells(prediction: Prediction, c: int, shares: Shares) -> Floats:
+            """A candidate for focus."""
+            return in_contrast(prediction, c, contrast)
+
+    return name
 
 
 def mean_of(maps: Sequence[Floats]) -> Floats:
@@ -90,8 +93,7 @@ def guided(case: Case, seed: int = 0, *, of: Method) -> Floats:
 
 def several_cuts(case: Case, seed: int = 0, *, of: Method) -> Floats:
     """Multi-scale superpixels: the mean of the averages over 50, 100 and 200 of them."""
-    map_, cuts = of(case, seed), [case.labels(segments=n) for n in (50, 100, 200)]
-    return np.mean([paint(superpixel_scores(map_, labels), labels) for labels in cuts], axis=0)
+    return np.mean([averaged(case, seed, of=of, segments=n) for n in (50, 100, 200)], axis=0)
 
 
 def other(explain: Callable[[Any, Photo, int, int], Floats], case: Case, seed: int = 0) -> Floats:
@@ -99,12 +101,12 @@ def other(explain: Callable[[Any, Photo, int, int], Floats], case: Case, seed: i
     return explain(case.model, case.picture, case.target, seed)
 
 
-focus: Method = focused
+focus: Method = partial(drawn, kind="focus", sizes=KINDS["focus"].scales)
 OURS: dict[str, Method] = {
-    "CAM": plain,
+    "CAM": drawn,
     "SeCAM": averaged,
-    "contrast": partial(focused, sizes=(1,)),
-    "scales": partial(focused, contrast=None),
+    "contrast": partial(drawn, kind="contrast"),
+    "scales": partial(drawn, kind=variant(None), sizes=KINDS["focus"].scales),
     "focus": focus,
     "focus, superpixels": partial(averaged, of=focus),
 }
@@ -112,16 +114,16 @@ OTHERS: dict[str, Method] = {name: partial(other, explain) for name, explain in 
 VARIANTS: dict[str, Method] = {
     **{f"SeCAM, {n} segments": partial(averaged, segments=n) for n in (25, 50, 200, 400)},
     **{f"SeCAM, compactness {c:g}": partial(averaged, segments=100, compactness=c) for c in (1, 30)},
-    "SeCAM, Felzenszwalb": partial(averaged, method="felzenszwalb"),
+    "SeCAM, Felzenszwalb": partial(averaged, segmenter="felzenszwalb"),
 }
 
 CONTRASTS = (None, "own shares", "place by place", 1, 3, 10, 30, 100, 999)
 SIZES: tuple[tuple[Size, ...], ...] = ((1,), (2,), (1, 1.5), (1, 2), (1, 1.5, 2), (FINER,), (1, FINER))
 SEGMENTERS: tuple[dict[str, Any], ...] = (
     {"segments": 100},
-    {"method": "watershed", "segments": 100},
-    {"method": "felzenszwalb"},
-    {"method": "quickshift"},
+    {"segmenter": "watershed", "segments": 100},
+    {"segmenter": "felzenszwalb"},
+    {"segmenter": "quickshift"},
 )
 
 
@@ -129,19 +131,21 @@ def _told(sizes: Sequence[Size]) -> str:
     return " and ".join(str(size) for size in sizes)
 
 
+def candidate(contrast: int | str | None = STRONGEST, sizes: Sequence[Size] = (1, 2), **more: Any) -> Method:
+    """Focus with one thing changed."""
+    return partial(drawn, kind=variant(contrast), sizes=sizes, **more)
+
+
 CANDIDATES: dict[str, Method] = {
-    "CAM": plain,
-    "CAM, finer grid": partial(focused, contrast=None, sizes=(FINER,)),
-    "CAM, guided": partial(guided, of=plain),
-    **{f"contrast: {c}": partial(focused, contrast=c) for c in CONTRASTS},
-    **{f"contrast: {c}, size 1 alone": partial(focused, contrast=c, sizes=(1,)) for c in CONTRASTS[1:4]},
-    **{f"sizes: {_told(sizes)}": partial(focused, sizes=sizes) for sizes in SIZES if sizes != (1, 2)},
-    "fusion: mean": partial(focused, fuse=mean_of),
-    **{
-        f"alignment: {alignment}": partial(focused, alignment=alignment)
-        for alignment in ("receptive_field", "corners")
-    },
+    "CAM": drawn,
+    "CAM, finer grid": candidate(None, (FINER,)),
+    "CAM, guided": partial(guided, of=drawn),
+    **{f"contrast: {c}": candidate(c) for c in CONTRASTS},
+    **{f"contrast: {c}, size 1 alone": candidate(c, (1,)) for c in CONTRASTS[1:4]},
+    **{f"sizes: {_told(sizes)}": candidate(sizes=sizes) for sizes in SIZES if sizes != (1, 2)},
+    "fusion: mean": partial(drawn, kind=variant(STRONGEST, mean_of, "mean"), sizes=(1, 2)),
+    **{f"alignment: {way}": candidate(alignment=way) for way in ("receptive_field", "corners")},
     "drawing: guided": partial(guided, of=focus),
     "drawing: several cuts": partial(several_cuts, of=focus),
-    **{f"drawing: {cut.get('method', 'slic')}": partial(averaged, of=focus, **cut) for cut in SEGMENTERS},
+    **{f"drawing: {cut.get('segmenter', 'slic')}": partial(averaged, of=focus, **cut) for cut in SEGMENTERS},
 }

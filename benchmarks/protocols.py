@@ -18,7 +18,7 @@ from benchmarks.cases import GRIDS, INPUT, Case, Lab, cell_mask, mosaics, outlin
 from benchmarks.methods import Method
 from benchmarks.rivals import max_sensitivity, road_curve
 from xaicore import GapClassifier, gap_classifier
-from xaicore.book.outlines import outlines
+from xaicore.book.outlines import object_outlines
 from xaicore.evaluation.localisation import overlap_at_area, pointing_hit, positive_share
 from xaicore.evaluation.randomisation import cascading_randomisation, rank_correlation
 from xaicore.evaluation.removal import adcc, area_under, blurred, irof, removal_curve
@@ -90,7 +90,7 @@ def judge(case: Case, method: Method, *, kept: bool = False) -> Measured:
     with counted() as passes:
         taken, heat = seconds(lambda: method(case, 0))
     found = {"passes": passes[0], "time in passes": taken / forward}
-    if any(case.model.categories[case.target] in outline.labels for outline in outlines(case.name)):
+    if any(case.model.categories[case.target] in outline.labels for outline in object_outlines(case.name)):
         mask = outline_mask(case.name)
         found["outline: positive share"] = positive_share(heat, mask)
         found["outline: pointing hit"] = pointing_hit(heat, mask, tolerance=INPUT * 15 / 500)

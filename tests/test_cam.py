@@ -235,7 +235,7 @@ def test_heat_map_of_a_cropped_photo_is_the_squares_own(resnet50: GapClassifier)
     """On a photo of exactly the input's size nothing is cropped or moved."""
     photo = resnet50.preprocessing.fit(sample_image("coffee"))[0]
     p = resnet50.predict(photo, "squash")
-    assert np.allclose(heat_map(p), upsample(cam(p), (224, 224)), atol=1e-6)
+    assert np.allclose(heat_map(p).values, upsample(cam(p), (224, 224)), atol=1e-6)
 
 
 # --- views -------------------------------------------------------------------------------------------------

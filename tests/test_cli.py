@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import xaicore.apps.cli
-from xaicore import GapClassifier, sample_image, secam
+from xaicore import GapClassifier, Settings, average, heat_map, sample_image, secam, superpixels
 from xaicore.apps.cli import main
 from xaicore.networks.weights import WeightsUnavailableError
 from xaicore.pictures.reading import read_image
@@ -38,12 +38,14 @@ def test_explain_says_what_the_package_says(explain, resnet50: GapClassifier, ca
     record = json.loads((out / "chelsea.json").read_text())
     prediction = resnet50.predict(sample_image("chelsea"), "full")
     regions = secam(prediction, "tabby", segments=60).regions(top=3)
-    assert [r["superpixel"] for r in record["regions"]] == regions.superpixels
-    assert record["class"]["name"] == "tabby"
-    settings = {name: record[name] for name in ("method", "resize", "segments", "top")}
-    assert settings == {"method": "secam", "resize": "full", "segments": 60, "top": 3}
-    assert record["class"]["score"] == pytest.approx(prediction.score("tabby").score, abs=1e-4)
-    assert record["evidence"] == pytest.approx(regions.evidence)
+    found = record["found"]
+    assert [r["superpixel"] for r in found["regions"]] == regions.superpixels
+    assert found["class"]["name"] == "tabby"
+    assert Settings.of(record["settings"]) == Settings(
+        target=prediction.index("tabby"), resize="full", segments=60, top=3
+    )
+    assert found["class"]["score"] == pytest.approx(prediction.score("tabby").score, abs=1e-4)
+    assert found["evidence"] == pytest.approx(regions.evidence)
     assert record["weights"]["sha256"] == resnet50.provenance.sha256
     assert read_image(out / "chelsea.png").shape[1] > 600
     assert prediction.top(1)[0].name in capsys.readouterr().out
@@ -55,11 +57,62 @@ def test_csv_threshold_and_cam(explain) -> None:
     assert lines[0] == "superpixel,score,area,evidence,row,column"
     scores = [float(line.split(",")[1]) for line in lines[1:]]
     assert min(scores) >= 0.5 * max(scores)
-    explain(sample_path("coffee"), "--method", "cam", "--resize", "squash")
-    record = json.loads((out / "coffee.json").read_text())
-    assert np.mean(record["map"]) + record["bias"] == pytest.approx(record["class"]["score"], abs=1e-3)
-    explain(sample_path("coffee"), "--method", "cam", "--format", "csv", "--resize", "squash")
+    explain(sample_path("coffee"), "--segmenter", "none", "--resize", "squash")
+    found = json.loads((out / "coffee.json").read_text())["found"]
+    assert np.mean(found["cells"][0]) + found["bias"] == pytest.approx(found["class"]["score"], abs=1e-3)
+    assert "regions" not in found and "SeCAM" not in found["title"]
+    explain(sample_path("coffee"), "--segmenter", "none", "--format", "csv", "--resize", "squash")
     assert len((out / "coffee.csv").read_text().splitlines()) == 1 + 49
+
+
+def test_a_focus_map_says_what_it_is(explain, resnet50: GapClassifier) -> None:
+    options = ["--kind", "focus", "--segmenter", "felzenszwalb"]
+    code, out = explain(sample_path("chelsea"), *options)
+    assert code == 0
+    found = json.loads((out / "chelsea.json").read_text())["found"]
+    looks = resnet50.look(sample_image("chelsea"), (1, 2), "full")
+    heat = heat_map(looks, kind="focus")
+    expected = average(heat, superpixels(heat.image, segmenter="felzenszwalb")).regions(top=5)
+    assert [r["superpixel"] for r in found["regions"]] == expected.superpixels
+    assert found["title"].startswith("focus") and "SeCAM" not in found["title"]
+    assert (found["adds_up_to"], found["evidence"]) == (None, None)
+    assert len(found["rivals"]) == 10
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--kind", "focus", "--segmenter", "felzenszwalb"],
+        ["--kind", "contrast", "--against", "tabby", "--segmenter", "none", "--sign", "positive"],
+        ["--statistic", "max", "--threshold", "0.3", "--opacity", "0.5", "--resize", "pad"],
+    ],
+)
+def test_a_record_makes_its_figure_again(explain, options, tmp_path: Path, capsys) -> None:
+    _, out = explain(sample_path("chelsea"), "--class", "Egyptian cat", *options)
+    record = out / "chelsea.json"
+    assert main(["again", str(record), "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again/chelsea.png").read_bytes() == (out / "chelsea.png").read_bytes()
+
+
+def test_a_record_that_no_longer_fits_is_refused(explain, tmp_path: Path, capsys) -> None:
+    _, out = explain(sample_path("coffee"), "--segments", 20)
+    record = json.loads((out / "coffee.json").read_text())
+    damaged = tmp_path / "damaged.json"
+    for change, told in (
+        ({"photo": "gone.jpg"}, "No file at"),
+        ({"photo": str(sample_path("goose"))}, "another picture than the record's"),
+        ({"weights": {**record["weights"], "sha256": "0" * 64}}, "others than the record's"),
+        ({"settings": {"kind": "xrai"}}, "choose one of cam"),
+        ({"settings": 3}, "no record of"),
+    ):
+        damaged.write_text(json.dumps({**record, **change}))
+        assert main(["again", str(damaged), "--out", str(tmp_path / "x")]) == 1
+        assert told in capsys.readouterr().err
+    damaged.write_text("{}")
+    assert main(["again", str(damaged)]) == 1
+    assert "no record of" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
 
 
 def test_one_bad_photo_does_not_stop_the_rest(explain, tmp_path: Path, capsys) -> None:
@@ -90,11 +143,15 @@ def test_two_photos_of_one_name_both_stay(explain, tmp_path: Path) -> None:
     [
         (["--class", "tabbi"], "Did you mean 'tabby'"),
         (["--class", "1000"], "1000 classes"),
-        (["--top", "0"], "at least 1"),
-        (["--threshold", "1.5"], "not in (0, 1]"),
+        (["--top", "0"], "from 1 to 1000"),
+        (["--threshold", "1.5"], "from 0.01 to 1"),
         (["--top", "3", "--threshold", "0.5"], "not allowed with"),
-        (["--method", "cam", "--segments", "50"], "has no regions"),
-        (["--method", "lime"], "invalid choice"),
+        (["--segmenter", "none", "--segments", "50"], "takes no number"),
+        (["--segmenter", "quickshift", "--segments", "50"], "takes no number"),
+        (["--kind", "lime"], "invalid choice"),
+        (["--against", "tabby"], "--kind contrast"),
+        (["--kind", "contrast", "--against", "tabbi"], "Did you mean 'tabby'"),
+        (["--kind", "contrast", "--class", "tabby", "--against", "tabby"], "against itself"),
     ],
 )
 def test_a_wrong_command_is_explained_and_exits_with_2(explain, arguments, told, capsys) -> None:
@@ -137,7 +194,7 @@ def test_help_teaches_and_the_book_tells_every_option() -> None:
     command = [sys.executable, "-m", "xaicore.apps.cli"]
     texts = [
         subprocess.run([*command, *part, "--help"], capture_output=True, text=True, check=True).stdout
-        for part in ([], ["explain"], ["weights"])
+        for part in ([], ["explain"], ["again"], ["weights"])
     ]
     assert "examples:" in texts[1]
     options = set(re.findall(r"(?<![\w-])--[a-z]+", "".join(texts))) - {"--help"}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from tiny_network import tiny
 from xaicore import cam, heat_map, sample_image, secam
 from xaicore.explanation import Settings, explain
 from xaicore.show.explained import describe, draw, render, same_units, table
+from xaicore.show.record import fingerprint, record
 
 pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
 
@@ -19,32 +21,63 @@ def test_explain_is_what_the_package_computes(one):
     p = one.predict(sample_image("coffee"), "full")
     by_secam = secam(p, "bee", segments=40, statistic="median", alignment="receptive_field")
     settings = Settings(segments=40, statistic="median", alignment="receptive_field", top=3)
-    e = explain(p, settings, "bee")
+    e = explain(p, settings, target="bee")
     assert np.array_equal(e.map, by_secam.map, equal_nan=True)
     assert e.regions == by_secam.regions(top=3)
-    by_cam = explain(p, Settings(method="cam"), "bee")
-    assert np.array_equal(by_cam.map, heat_map(p, "bee"), equal_nan=True)
-    assert by_cam.regions is None
-    threshold = explain(p, Settings(top=None, threshold=0.7), "bee")
+    by_cam = explain(p, segmenter=None, target="bee")
+    assert np.array_equal(by_cam.map, heat_map(p, "bee").values, equal_nan=True)
+    assert by_cam.regions is None and by_cam.averages is None
+    threshold = explain(p, Settings(top=None, threshold=0.7), target="bee")
     assert threshold.regions == secam(p, "bee").regions(threshold=0.7)
-    assert explain(p).target == p.score()
+    assert explain(p).heat.target == p.score()
 
 
-def test_every_explanation_is_complete(one):
+@pytest.mark.parametrize("kind", ["cam", "contrast"])
+@pytest.mark.parametrize("against", [None, "rivals", "others", 4])
+def test_maps_in_units_of_the_score_add_up_to_it(one, kind, against):
+    if kind == "cam" and against is not None:
+        with pytest.raises(ValueError, match="without against="):
+            Settings(kind=kind, against=against)
+        return
     p = one.predict(sample_image("coffee"), "crop")
-    for target, rival in ((0, None), (1, 4), (4, 1), ("elk", "ant")):
-        e = explain(p, Settings(segments=20), target, rival)
-        assert e.cells.mean() + e.bias == pytest.approx(e.target.score, abs=1e-4)
-    a, b = p.score(1), p.score(4)
-    e = explain(p, Settings(method="cam"), 1, 4)
-    assert e.target.score == pytest.approx(a.score - b.score)
-    assert e.target.probability == pytest.approx(1 / (1 + np.exp(b.score - a.score)), rel=1e-4)
-    assert np.allclose(e.cells, cam(p, 1) - cam(p, 4), atol=1e-4)
+    e = explain(p, kind=kind, against=against, target=1, segments=20)
+    assert e.heat.adds_up and e.averages.adds_up
+    assert e.heat.cells[0].mean() + e.heat.bias == pytest.approx(e.heat.total, abs=1e-4)
+    shares = e.heat.rivals
+    assert e.heat.total == pytest.approx(
+        p.scores[1] - sum(q * p.scores[j] for j, q in shares.items()), abs=1e-4
+    )
+    rivals = np.sum([q * cam(p, j) for j, q in shares.items()], axis=0) if shares else 0
+    assert np.allclose(e.heat.cells[0], cam(p, 1) - rivals, atol=1e-4)
+
+
+def test_an_agreement_of_sizes_is_in_no_unit_of_the_score(one, no_figure_stays_open):
+    settings = Settings(kind="focus", segments=20)
+    looks = settings.look(one, sample_image("coffee"))
+    e = explain(looks, settings)
+    assert looks.scales == (1, 2) and not e.heat.adds_up
+    assert e.regions.evidence is None and {r.evidence for r in e.regions} == {None}
+    assert "evidence" not in repr(e.regions) and "evidence" not in e.averages._repr_html_()
+    told = describe([e])
+    assert "adds up to no score" in told and "positive evidence on" not in told
+    figure = draw([e])
+    words = [text.get_text() for text in figure.findobj(plt.Text)]
+    plt.close(figure)
+    assert any("focus" in w for w in words)
+    assert not any("SeCAM" in w or "units of the score" in w for w in words)
+
+
+def test_what_an_average_of_maxima_holds_is_no_evidence(one):
+    p = one.predict(sample_image("coffee"))
+    assert explain(p, statistic="max").regions.evidence is None
+    assert explain(p, statistic="mean").regions.evidence == pytest.approx(
+        sum(r.evidence for r in explain(p).regions)
+    )
 
 
 def test_positive_drops_what_speaks_against(one):
     p = one.predict(sample_image("coffee"), "full")
-    signed, positive = (explain(p, Settings(sign=sign), 0) for sign in ("signed", "positive"))
+    signed, positive = (explain(p, Settings(sign=sign), target=0) for sign in ("signed", "positive"))
     assert np.array_equal(positive.map, np.maximum(signed.map, 0), equal_nan=True)
     assert positive.regions == signed.regions
 
@@ -52,29 +85,50 @@ def test_positive_drops_what_speaks_against(one):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"method": "gradcam"}, "choose one of cam, secam"),
+        ({"kind": "gradcam"}, "choose one of cam, contrast, focus"),
+        ({"segmenter": "voronoi"}, "slic, felzenszwalb, quickshift, watershed, None"),
         ({"sign": "absolute"}, "signed, positive"),
-        ({"segments": 0}, "at least 1"),
+        ({"segments": 0}, "from 1 to 5000"),
+        ({"segments": 20.5}, "a whole number"),
         ({"threshold": 0.5}, "either top="),
+        ({"top": None, "threshold": 1.5}, "from 0.01 to 1"),
         ({"alignment": "left"}, "half_pixel"),
+        ({"against": "others"}, "kind='contrast'"),
+        ({"kind": "focus"}, "model.look"),
+        ({"rival": 3}, "No setting is called rival"),
     ],
 )
 def test_explain_refuses(one, change, says):
     with pytest.raises(ValueError, match=says):
-        explain(one.predict(sample_image("coffee")), Settings(**change))
+        explain(one.predict(sample_image("coffee")), **change)
 
 
 def test_a_class_is_no_rival_of_itself(one):
-    with pytest.raises(ValueError, match="the class itself"):
-        explain(one.predict(sample_image("coffee")), None, "ant", "ant")
+    with pytest.raises(ValueError, match="against itself"):
+        explain(one.predict(sample_image("coffee")), kind="contrast", target="ant", against="ant")
+
+
+@pytest.mark.parametrize("kind", ["cam", "contrast", "focus"])
+@pytest.mark.parametrize("segmenter", ["felzenszwalb", None])
+def test_a_record_makes_the_figure_again(one, kind, segmenter):
+    settings = Settings(kind=kind, segmenter=segmenter, sign="positive", opacity=0.5, resize="pad")
+    photo = sample_image("coffee")
+    e = explain(settings.look(one, photo), settings, target="bee")
+    text = json.dumps(record(e, "coffee.png"))
+    known = json.loads(text)
+    assert known["pixels_sha256"] == fingerprint(photo)
+    again = Settings.of(known["settings"])
+    assert render(draw([explain(again.look(one, photo), again)])) == render(draw([e]))
+    with pytest.raises(ValueError, match="No setting is called colour"):
+        Settings.of({**known["settings"], "colour": "red"})
 
 
 def test_units(one):
     coffee, cat = (one.predict(sample_image(name), "full") for name in ("coffee", "chelsea"))
-    cams = [explain(p, Settings(method="cam")) for p in (coffee, cat)]
+    cams = [explain(p, Settings(segmenter=None)) for p in (coffee, cat)]
     assert same_units(cams)
     assert "share a colour scale" in describe(cams)
-    foreign = explain(tiny(2).predict(sample_image("coffee"), "full"), Settings(method="cam"))
+    foreign = explain(tiny(2).predict(sample_image("coffee"), "full"), Settings(segmenter=None))
     assert not same_units([cams[0], foreign])
     assert "has its own colour scale" in describe([cams[0], foreign])
     for pair, bars in ((cams, 1), ([cams[0], foreign], 2)):
@@ -86,8 +140,8 @@ def test_units(one):
 def test_colours_mean_the_same_in_both_rows(one):
     """On one scale, half the evidence is drawn in the colour of half the evidence."""
     p = one.predict(sample_image("coffee"), "full")
-    e = explain(p, Settings(method="cam"), 0)
-    half = explain(p, Settings(method="cam", opacity=1), 0)
+    e = explain(p, Settings(segmenter=None), target=0)
+    half = explain(p, Settings(segmenter=None, opacity=1), target=0)
     object.__setattr__(half, "map", e.map / 2)
     figure = draw([e, half])
     limit = figure.axes[-1].get_xlim()[1]

@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xaicore import cam, contrastive_cam, heat_map, sample_image, secam
+from xaicore import cam, contrastive_cam, heat_map, sample_image
 from xaicore.evaluation.randomisation import rank_correlation
-from xaicore.maps.focus import agreement, at_scale, contrast_map, contrast_weights, focus, focus_map
+from xaicore.maps.cells import rival_shares
+from xaicore.maps.drawing import on_photo
+from xaicore.maps.focus import agreement
+from xaicore.networks.looks import Looks
 
 maps = arrays(np.float64, (3, 4), elements=st.floats(-5, 5).map(lambda v: round(v, 2)))
 
@@ -26,13 +29,13 @@ def test_contrast_is_its_definition(chelsea, target):
     c = chelsea.index(target)
     q = others(chelsea, c)
     expected = cam(chelsea, c) - np.tensordot(q, cam(chelsea, range(1000)), 1)
-    np.testing.assert_allclose(contrast_map(chelsea, c, "others"), expected, atol=1e-4)
+    np.testing.assert_allclose(contrastive_cam(chelsea, c, "others"), expected, atol=1e-4)
 
 
 def test_contrast_is_complete(chelsea):
     c, bias = chelsea.index(), chelsea.bias
     q = others(chelsea, c)
-    total = contrast_map(chelsea, contrast="others").mean() + bias[c] - q @ bias
+    total = contrastive_cam(chelsea, against="others").mean() + bias[c] - q @ bias
     assert total == pytest.approx(chelsea.scores[c] - q @ chelsea.scores, abs=1e-4)
 
 
@@ -46,7 +49,7 @@ def test_contrast_is_the_gradient_behind_the_softmax(chelsea):
     p.backward()
     gradient = (features.grad * features.detach()).sum(0).numpy()
     slope = float(p.detach() * (1 - p.detach()))
-    expected = slope / features[0].numel() * contrast_map(chelsea, contrast="others")
+    expected = slope / features[0].numel() * contrastive_cam(chelsea, against="others")
     np.testing.assert_allclose(gradient, expected, rtol=2e-3, atol=1e-6)
 
 
@@ -57,26 +60,31 @@ def test_adding_one_vector_to_all_classes_changes_the_cam_and_not_the_contrast(c
     shifted = replace(chelsea, class_weights=chelsea.class_weights + vector)
     assert np.abs(cam(shifted) - cam(chelsea)).max() > 1
     for contrast in ("rivals", "others", "tabby"):
-        expected = contrast_map(chelsea, contrast=contrast)
-        np.testing.assert_allclose(contrast_map(shifted, contrast=contrast), expected, atol=1e-3)
+        expected = contrastive_cam(chelsea, against=contrast)
+        np.testing.assert_allclose(contrastive_cam(shifted, against=contrast), expected, atol=1e-3)
 
 
-def test_contrast_with_one_class_and_with_none(chelsea):
-    np.testing.assert_array_equal(contrast_map(chelsea, contrast=None), cam(chelsea))
-    np.testing.assert_allclose(
-        contrast_map(chelsea, "tabby", "tiger cat"), contrastive_cam(chelsea, "tabby", "tiger cat")
-    )
-    with pytest.raises(ValueError, match="is the class itself"):
-        contrast_weights(chelsea, "tabby", "tabby")
+def test_contrast_with_one_class(chelsea):
+    a, b = cam(chelsea, ["tabby", "tiger cat"])
+    np.testing.assert_allclose(contrastive_cam(chelsea, "tabby", "tiger cat"), a - b, atol=1e-4)
+    with pytest.raises(ValueError, match="'tabby' against itself"):
+        contrastive_cam(chelsea, "tabby", "tabby")
     with pytest.raises(ValueError, match="No class is called 'tabbby'"):
-        contrast_weights(chelsea, "tabby", "tabbby")
+        contrastive_cam(chelsea, "tabby", "tabbby")
+
+
+@pytest.mark.parametrize("against", ["rivals", "others", "tabby"])
+def test_shares_sum_to_one_and_leave_the_class_out(chelsea, against):
+    shares = rival_shares(chelsea, "tiger cat", against)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert chelsea.index("tiger cat") not in shares
 
 
 def test_contrast_with_the_ten_strongest_rivals(chelsea):
     c = chelsea.index("tabby")
     strongest = [row.index for row in chelsea.top(11) if row.index != c][:10]
     expected = cam(chelsea, c) - np.mean(cam(chelsea, strongest), axis=0)
-    np.testing.assert_allclose(contrast_map(chelsea, c, "rivals"), expected, atol=1e-4)
+    np.testing.assert_allclose(contrastive_cam(chelsea, c, "rivals"), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("strongest", [1, 3, 999, 5000])
@@ -84,9 +92,9 @@ def test_so_many_rivals_as_asked_for_or_all(chelsea, strongest):
     c = chelsea.index()
     rivals = [row.index for row in chelsea.top(1000) if row.index != c][:strongest]
     expected = cam(chelsea, c) - np.mean(cam(chelsea, rivals), axis=0)
-    np.testing.assert_allclose(contrast_map(chelsea, strongest=strongest), expected, atol=1e-4)
+    np.testing.assert_allclose(contrastive_cam(chelsea, strongest=strongest), expected, atol=1e-4)
     with pytest.raises(ValueError, match="at least one rival"):
-        contrast_map(chelsea, strongest=0)
+        contrastive_cam(chelsea, strongest=0)
 
 
 def test_a_network_of_few_classes_has_fewer_rivals(chelsea):
@@ -100,7 +108,7 @@ def test_a_network_of_few_classes_has_fewer_rivals(chelsea):
         categories=chelsea.categories[:3],
     )
     expected = cam(few, 0) - np.mean(cam(few, [1, 2]), axis=0)
-    np.testing.assert_allclose(contrast_map(few, 0, "rivals"), expected, atol=1e-5)
+    np.testing.assert_allclose(contrastive_cam(few, 0, "rivals"), expected, atol=1e-5)
 
 
 def test_contrast_stays_exact_when_the_network_is_sure(chelsea):
@@ -108,13 +116,10 @@ def test_contrast_stays_exact_when_the_network_is_sure(chelsea):
     from dataclasses import replace
 
     c = chelsea.index()
-    sure = chelsea.scores.copy()
-    sure[c] += 100
-    np.testing.assert_allclose(
-        contrast_weights(replace(chelsea, scores=sure), contrast="others"),
-        contrast_weights(chelsea, contrast="others"),
-        atol=1e-6,
-    )
+    scores = chelsea.scores.copy()
+    scores[c] += 100
+    sure, usual = (rival_shares(p, c, "others") for p in (replace(chelsea, scores=scores), chelsea))
+    assert sure == pytest.approx(usual)
 
 
 @given(st.lists(maps, min_size=1, max_size=4))
@@ -139,36 +144,29 @@ def test_agreement_of_one_map_is_the_map_and_unseen_stays_unseen():
         agreement([])
 
 
-def test_without_contrast_and_scales_it_is_cam_and_secam(resnet50):
-    photo = sample_image("chelsea")
-    prediction = resnet50.predict(photo)
-    heat, first = focus_map(resnet50, photo, contrast=None, scales=(1,))
-    np.testing.assert_allclose(heat, heat_map(prediction), atol=1e-5)
-    np.testing.assert_allclose(first.scores, prediction.scores, atol=1e-5)
-    plain = focus(resnet50, photo, contrast=None, scales=(1,), segments=50)
-    np.testing.assert_allclose(plain.scores, secam(prediction, segments=50).scores, atol=1e-4)
+def test_focus_is_the_agreement_of_the_contrasts_at_each_size(resnet50):
+    looks = resnet50.look(sample_image("chelsea"), (1, 2))
+    for against in ("rivals", "others", "tiger cat"):
+        heat = heat_map(looks, "tabby", "focus", against)
+        drawn = [on_photo(contrastive_cam(p, "tabby", against), p.geometry) for p in looks]
+        np.testing.assert_allclose(heat.values, agreement(drawn), atol=1e-9)
+        assert not heat.adds_up and heat.total is None
+        assert [m.shape for m in heat.cells] == [(7, 7), (14, 14)]
 
 
 def test_scales_see_the_same_part_of_the_photograph(resnet50):
     photo = sample_image("chelsea")
-    heat, prediction = focus_map(resnet50, photo)
-    assert heat.shape == photo.shape[:2]
-    np.testing.assert_array_equal(np.isnan(heat), np.isnan(heat_map(prediction)))
-    twice = at_scale(resnet50, 2).predict(photo)
-    assert twice.feature_maps.shape[1:] == (14, 14)
-    both = [heat_map(p) for p in (prediction, twice)]
-    seen = ~np.isnan(both[0]) & ~np.isnan(both[1])
-    assert rank_correlation(both[0][seen], both[1][seen]) > 0.5
+    looks = resnet50.look(photo, (1, 2))
+    usual, twice = (heat_map(p).values for p in looks)
+    heat = heat_map(looks, kind="focus")
+    assert heat.values.shape == photo.shape[:2]
+    np.testing.assert_array_equal(np.isnan(heat.values), np.isnan(usual))
+    seen = ~np.isnan(usual) & ~np.isnan(twice)
+    assert rank_correlation(usual[seen], twice[seen]) > 0.5
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"scales": ()}, "nothing to look at"),
-        ({"scales": (0,)}, "more than 0"),
-        ({"labels": np.zeros((3, 3), int), "segments": 5}, "finished label map"),
-    ],
-)
-def test_bad_settings_say_what_to_do(resnet50, options, says):
-    with pytest.raises(ValueError, match=says):
-        focus(resnet50, sample_image("chelsea"), **({"scales": (1,)} | options))
+def test_one_look_is_not_enough(chelsea):
+    with pytest.raises(ValueError, match=r"model.look\(photo, scales=\(1, 2\)\)"):
+        heat_map(chelsea, kind="focus")
+    with pytest.raises(ValueError, match="compares input sizes"):
+        heat_map(Looks((chelsea,), (1,)), kind="focus")

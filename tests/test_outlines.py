@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.models import ResNet50_Weights
 
-from xaicore.book.outlines import Outline, Polygon, agreement, object_mask, outlines, record, redrawn
+from xaicore.book.outlines import (
+    Outline,
+    Polygon,
+    drawing_agreement,
+    object_mask,
+    object_outlines,
+    record,
+    redrawn,
+)
 from xaicore.maps.cells import cam
 from xaicore.maps.drawing import upsample
 from xaicore.networks.gap import GapClassifier
@@ -17,7 +25,7 @@ from xaicore.pictures.samples import SAMPLES, sample_image
 
 CATEGORIES = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
 SECOND = [second for _, second in redrawn()]
-EVERY = [*outlines(), *SECOND]
+EVERY = [*object_outlines(), *SECOND]
 
 
 def ident(outline: Outline) -> str:
@@ -56,9 +64,9 @@ def test_a_bow_tie_crosses_itself() -> None:
 
 
 def test_every_sample_has_an_outline_and_there_are_enough() -> None:
-    assert {outline.photo for outline in outlines()} == set(SAMPLES)
-    assert len(outlines()) >= 25
-    names = [(outline.photo, outline.name) for outline in outlines()]
+    assert {outline.photo for outline in object_outlines()} == set(SAMPLES)
+    assert len(object_outlines()) >= 25
+    names = [(outline.photo, outline.name) for outline in object_outlines()]
     assert len(set(names)) == len(names)
 
 
@@ -68,11 +76,11 @@ def test_the_record_says_who_when_and_how() -> None:
 
 
 def test_labels_are_classes_and_the_photos_own_comes_first() -> None:
-    for outline in outlines():
+    for outline in object_outlines():
         assert set(outline.labels) <= set(CATEGORIES), ident(outline)
     for photo, sample in SAMPLES.items():
         if sample.label is not None:
-            assert outlines(photo)[0].labels[0] == CATEGORIES[sample.label]
+            assert object_outlines(photo)[0].labels[0] == CATEGORIES[sample.label]
 
 
 @pytest.mark.parametrize("photo", SAMPLES)
@@ -110,17 +118,17 @@ def test_holes_lie_inside_and_polygons_apart(outline: Outline) -> None:
 
 
 def test_the_mask_of_a_class_joins_its_instances_and_no_others() -> None:
-    dog, *mushrooms = outlines("dalmatian")
+    dog, *mushrooms = object_outlines("dalmatian")
     assert (object_mask("dalmatian") == dog.mask).all()
     assert (object_mask("dalmatian", "bolete") == np.any([m.mask for m in mushrooms], axis=0)).all()
-    berries = outlines("strawberry")
+    berries = object_outlines("strawberry")
     assert len(berries) == 9
     assert object_mask("strawberry").sum() == sum(berry.mask.sum() for berry in berries)
 
 
 def test_what_is_not_outlined_is_an_error_that_says_what_is() -> None:
     with pytest.raises(KeyError, match=r"'unicorn'.*bull_mastiff"):
-        outlines("unicorn")
+        object_outlines("unicorn")
     with pytest.raises(KeyError, match=r"'tabby'.*dalmatian.*bolete"):
         object_mask("dalmatian", "tabby")
 
@@ -154,13 +162,13 @@ def test_the_mask_of_a_rectangle_of_whole_pixels_is_that_rectangle(height: int, 
 def test_agreement_of_shifted_discs_is_known(radius: int, shift: int) -> None:
     y, x = np.mgrid[-40:41, -40:41]
     a, b = (x**2 + y**2 <= radius**2), ((x - shift) ** 2 + y**2 <= radius**2)
-    overlap, distance = agreement(a, b)
+    overlap, distance = drawing_agreement(a, b)
     # The lens that two discs of one radius share.
     lens = 2 * radius**2 * math.acos(shift / (2 * radius)) - shift / 2 * math.sqrt(4 * radius**2 - shift**2)
     assert overlap == pytest.approx(lens / (2 * math.pi * radius**2 - lens), abs=0.03)
     # All round the circle a point is |shift · cos| away from the other one, whose mean is 2/π.
     assert distance == pytest.approx(2 / math.pi * shift, abs=0.35)
-    assert agreement(b, a) == pytest.approx((overlap, distance))
+    assert drawing_agreement(b, a) == pytest.approx((overlap, distance))
     if shift == 0:
         assert (overlap, distance) == (1, 0)
 
@@ -170,12 +178,12 @@ def test_agreement_refuses_what_has_no_edge() -> None:
     some = np.eye(4, dtype=bool)
     for a, b in ((some, empty), (some, full), (some, np.ones((4, 5), bool))):
         with pytest.raises(ValueError, match="mask"):
-            agreement(a, b)
+            drawing_agreement(a, b)
 
 
 def test_the_second_drawings_agree_with_the_first() -> None:
     """The thin frame of a chair is the worst in overlap, though its edges are as near as the others'."""
-    found = {second.photo: agreement(first.mask, second.mask) for first, second in redrawn()}
+    found = {second.photo: drawing_agreement(first.mask, second.mask) for first, second in redrawn()}
     assert len(found) == 5
     for first, second in redrawn():
         assert first.polygons != second.polygons, "a copy, not a second drawing"
@@ -196,7 +204,7 @@ def test_cam_finds_the_outlined_objects_better_than_chance(resnet50: GapClassifi
     for photo in photos:
         mask = object_mask(photo)
         prediction = resnet50.predict(sample_image(photo), resize="squash")
-        evidence = np.maximum(upsample(cam(prediction, outlines(photo)[0].labels[0]), mask.shape), 0)
+        evidence = np.maximum(upsample(cam(prediction, object_outlines(photo)[0].labels[0]), mask.shape), 0)
         inside = evidence[mask].sum() / evidence.sum()
         above_share += inside > mask.mean()
         above_turned += inside > evidence[mask[::-1, ::-1]].sum() / evidence.sum()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from xaicore import Prediction, heat_map, secam
-from xaicore.show.figures import show_images, show_maps, show_secam
-from xaicore.show.painting import DIVERGING, cut_out, outlines, overlay
+from xaicore.show.figures import show_images, show_maps, show_regions
+from xaicore.show.painting import DIVERGING, cut_out, mark_boundaries, overlay
 from xaicore.show.style import as_svg, use_book_style
 
 PHOTO = np.full((40, 60, 3), 128, np.uint8)
@@ -48,10 +48,10 @@ def test_half_the_evidence_has_half_the_tint() -> None:
             assert np.abs(way - np.abs(value[side])).max() < 0.02
 
 
-def test_outlines_and_cut_out_leave_the_original_alone() -> None:
+def test_boundaries_and_cut_out_leave_the_original_alone() -> None:
     labels = np.zeros((40, 60), int)
     labels[:, 30:] = 1
-    drawn = outlines(PHOTO, labels)
+    drawn = mark_boundaries(PHOTO, labels)
     assert (drawn[:, 29:31] == (255, 220, 0)).all()
     assert (drawn[:, :28] == 128).all()
     kept = cut_out(PHOTO, labels == 1)
@@ -64,13 +64,13 @@ def test_figures_can_be_drawn(chelsea: Prediction) -> None:
     use_book_style()
     heat = heat_map(chelsea)
     result = secam(chelsea, segments=30)
-    grid = show_images([PHOTO, heat, PHOTO, PHOTO], ["a", "b\nc", "d", "e"])
+    grid = show_images([PHOTO, heat.values, PHOTO, PHOTO], ["a", "b\nc", "d", "e"])
     assert sum(bool(axis.images) for axis in grid.axes) == 4
-    maps = show_maps(chelsea.image, [heat, -heat], ["for", "against"], photo=True)
+    maps = show_maps(chelsea.image, [heat, -heat.values], ["for", "against"], photo=True)
     assert [axis.get_title() for axis in maps.axes[:3]] == ["photograph", "for", "against"]
     assert "units" in maps.axes[-1].get_xlabel()
     regions = result.regions(top=3)
-    shown = show_secam(result, regions)
+    shown = show_regions(result, regions)
     assert shown.axes[3].get_title().startswith("3 regions")
     svg = as_svg(shown)
     assert svg.data.startswith("<svg")

@@ -2,26 +2,36 @@
 
 import csv
 import io
+from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
+from captum.attr import LayerGradCam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xaicore import (
     GapClassifier,
+    HeatMap,
+    NotAGapClassifierError,
     Prediction,
-    SeCAM,
+    average,
+    gap_classifier,
     heat_map,
     sample_image,
     secam,
     select,
     superpixel_scores,
+    superpixels,
+    upsample,
 )
 from xaicore.pictures.geometry import fit
 from xaicore.regions.averages import paint, within_variance
 from xaicore.regions.segmenters import check_labels
+from xaicore.show.figures import show_regions
 
 maps = arrays(np.float64, (8, 9), elements=st.floats(-10, 10))
 partitions = arrays(np.int64, (8, 9), elements=st.integers(0, 6))
@@ -65,7 +75,7 @@ def test_equals_xrai_in_fast_mode(resnet50: GapClassifier) -> None:
     for name in ("chelsea", "bald_eagle"):
         result = secam(resnet50.predict(sample_image(name), "squash"))
         segments = [result.labels == s for s in range(len(result.scores))]
-        xrai = xrai_fast(result.image, result.heat, segments)
+        xrai = xrai_fast(result.image, result.heat.values, segments)
         assert np.abs(xrai - result.map).max() < 1e-9
 
 
@@ -93,7 +103,7 @@ def test_completeness_survives(chelsea: Prediction) -> None:
 
 def test_secam_of_the_real_network(chelsea: Prediction, resnet50: GapClassifier) -> None:
     result = secam(chelsea, segments=80)
-    assert np.allclose(result.heat, heat_map(chelsea))
+    assert np.allclose(result.heat.values, heat_map(chelsea).values)
     assert np.array_equal(result.map, result.scores[result.labels])
     regions = result.regions(top=5)
     assert [r.score for r in regions] == sorted(result.scores, reverse=True)[:5]
@@ -116,15 +126,45 @@ def test_regions_written_out_by_hand(chelsea: Prediction) -> None:
     """Six pixels, two of them never seen: areas, evidence and centres that a pencil gives too."""
     labels = np.array([[0, 0, 1], [2, 2, 3]])
     heat = np.array([[4.0, 2.0, np.nan], [1.0, np.nan, -5.0]])
-    result = SeCAM(
-        np.zeros((2, 3, 3), np.uint8), chelsea.score(), heat, labels, np.array([3, np.nan, 1, -5.0])
-    )
+    whole = replace(heat_map(chelsea), values=heat, image=np.zeros((2, 3, 3), np.uint8))
+    result = average(whole, labels)
+    np.testing.assert_array_equal(result.scores, [3, np.nan, 1, -5.0])
     best, second = result.regions(top=9)
     assert (best.superpixel, best.score, best.area) == (0, 3.0, 2 / 4)
     assert (best.row, best.column) == (0.0, 0.5)
     assert best.evidence == pytest.approx(2 * 3 / (2 * 3 + 1 * 1)), "what speaks against doesn't count"
     assert (second.superpixel, second.area, second.row) == (2, 1 / 4, 1.0)
     assert result.mask(result.regions(top=9)).tolist() == [[True, True, False], [True, False, False]]
+
+
+def test_a_map_that_is_brought_along_has_regions_too() -> None:
+    """Grad-CAM of a network without a linear head over an average: regions, but no sum to a score."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 16, 16), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8 * 14 * 14, 5)
+    ).eval()
+    with pytest.raises(NotAGapClassifierError):
+        gap_classifier(network)
+    photo, _ = fit(sample_image("chelsea"), "squash")
+    x = torch.from_numpy(photo / 255).permute(2, 0, 1)[None].float()
+    cells = LayerGradCam(network, network[0]).attribute(x, target=3)[0, 0].detach().numpy()
+    heat = HeatMap.of(upsample(cells, photo.shape[:2]), photo, "Grad-CAM", "class 3")
+    labels = superpixels(photo, 40)
+    result = average(heat, labels)
+    np.testing.assert_allclose(result.scores, superpixel_scores(heat.values, labels))
+    assert result.title == "Grad-CAM by regions: class 3"
+    assert not result.adds_up and result.regions(top=3).evidence is None
+    assert "SeCAM" not in repr(result) and "evidence" not in repr(result)
+    figure = show_regions(result, result.regions(top=3))
+    assert [axis.get_title() for axis in figure.axes[:3]] == ["photograph", "Grad-CAM", "Grad-CAM by regions"]
+    assert "units of the score" not in figure.axes[-1].get_xlabel()
+    plt.close(figure)
+    with pytest.raises(TypeError, match=r"HeatMap.of\(values, photo"):
+        average(heat.values, labels)
+    with pytest.raises(ValueError, match="Enlarge the map"):
+        HeatMap.of(cells, photo, "Grad-CAM")
+    with pytest.raises(ValueError, match="no number at all"):
+        HeatMap.of(np.full(photo.shape[:2], np.nan), photo, "Grad-CAM")
 
 
 def test_select() -> None:

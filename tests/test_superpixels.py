@@ -1,6 +1,4 @@
-"""Superpixels: a partition of the photograph, by whichever method."""
-
-from typing import get_args
+"""Superpixels: a partition of the photograph, by whichever segmenter."""
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from skimage.segmentation import slic
 from skimage.transform import rescale
 
 from xaicore import sample_image, superpixels
-from xaicore.regions.segmenters import Method, check_labels
+from xaicore.regions.segmenters import SEGMENTERS, check_labels
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +17,14 @@ def photo() -> np.ndarray:
     return (rescale(sample_image("coffee"), 0.4, channel_axis=2, anti_aliasing=True) * 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("method", get_args(Method))
-def test_labels_are_a_partition_without_gaps(photo: np.ndarray, method: Method) -> None:
-    labels = superpixels(photo, method=method)
+@pytest.mark.parametrize("segmenter", SEGMENTERS)
+def test_labels_are_a_partition_without_gaps(photo: np.ndarray, segmenter: str) -> None:
+    labels = superpixels(photo, segmenter=segmenter)
     assert labels.shape == photo.shape[:2]
     assert (np.bincount(labels.ravel()) > 0).all()
     assert labels.min() == 0
     assert labels.max() > 5
-    assert np.array_equal(labels, superpixels(photo, method=method)), "not deterministic"
+    assert np.array_equal(labels, superpixels(photo, segmenter=segmenter)), "not deterministic"
 
 
 def test_slic_is_scikit_images_on_rgb(photo: np.ndarray) -> None:
@@ -36,18 +34,18 @@ def test_slic_is_scikit_images_on_rgb(photo: np.ndarray) -> None:
 
 
 def test_more_segments_asked_gives_more(photo: np.ndarray) -> None:
-    for method in ("slic", "watershed"):
-        counts = [superpixels(photo, n, method).max() + 1 for n in (10, 50, 200)]
+    for segmenter in ("slic", "watershed"):
+        counts = [superpixels(photo, n, segmenter).max() + 1 for n in (10, 50, 200)]
         assert counts == sorted(set(counts))
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"method": "voronoi"}, "slic, felzenszwalb, quickshift, watershed"),
+        ({"segmenter": "voronoi"}, "slic, felzenszwalb, quickshift, watershed"),
         ({"segments": 0}, "at least 1"),
-        ({"segments": 10, "method": "felzenszwalb"}, "scale="),
-        ({"segments": 10, "method": "quickshift"}, "kernel_size="),
+        ({"segments": 10, "segmenter": "felzenszwalb"}, "scale="),
+        ({"segments": 10, "segmenter": "quickshift"}, "kernel_size="),
     ],
 )
 def test_bad_arguments(photo: np.ndarray, arguments: dict, words: str) -> None:

@@ -24,8 +24,10 @@ from torch import nn
 import xaicore.apps.form
 from xaicore import GapClassifier, NotAGapClassifierError, cam, gap_classifier, sample_image
 from xaicore.apps.form import explorer, somebody_is_there
-from xaicore.explanation import Settings, explain
+from xaicore.explanation import Settings, controls, explain
+from xaicore.maps.kinds import KINDS
 from xaicore.pictures.samples import sample_path
+from xaicore.regions.segmenters import SEGMENTERS
 from xaicore.show.explained import render
 
 pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
@@ -38,8 +40,9 @@ def same(a, b) -> bool:
     return (
         np.array_equal(a.map, b.map, equal_nan=True)
         and a.regions == b.regions
-        and a.target == b.target
-        and np.array_equal(a.cells, b.cells)
+        and a.title == b.title
+        and a.heat.total == b.heat.total
+        and all(np.array_equal(x, y) for x, y in zip(a.heat.cells, b.heat.cells, strict=True))
     )
 
 
@@ -76,11 +79,14 @@ def app(models):
 def test_controls_do_not_run_the_network_again(app, passes):
     a, shown = app.sides[0], []
     best, other = (a.names[row.index] for row in a.prediction.top(2))
+    inputs = app.inputs
     changes = [
-        (a.target, other), (a.rival, best), (a.rival, ""), (app.segments, 30), (app.segmenter, "watershed"),
-        (app.segmenter, "felzenszwalb"), (app.statistic, "max"), (app.top, 2), (app.choose, "threshold"),
-        (app.threshold, 0.3), (app.alignment, "corners"), (app.sign, "positive"), (app.opacity, 0.4),
-        (app.method, "cam"), (app.method, "secam"), (app.compare, True), (app.sides[1].target, other),
+        (a.target, other), (inputs["kind"], "contrast"), (a.against, best), (a.against, "all other classes"),
+        (inputs["kind"], "cam"), (inputs["segments"], 30), (inputs["segmenter"], "watershed"),
+        (inputs["segmenter"], "felzenszwalb"), (inputs["statistic"], "max"), (inputs["top"], 2),
+        (app.choose, "threshold"), (inputs["threshold"], 0.3), (inputs["alignment"], "corners"),
+        (inputs["sign"], "positive"), (inputs["opacity"], 0.4), (inputs["segmenter"], None),
+        (inputs["segmenter"], "felzenszwalb"), (app.compare, True), (app.sides[1].target, other),
     ]  # fmt: skip
     for control, value in changes:
         before = app.picture.value
@@ -90,17 +96,42 @@ def test_controls_do_not_run_the_network_again(app, passes):
     assert passes == []
     assert all(shown), [c.description for (c, _), s in zip(changes, shown, strict=True) if not s]
     assert app.settings == Settings(
-        "secam", "felzenszwalb", 30, "max", None, 0.3, "corners", "positive", opacity=0.4
+        segmenter="felzenszwalb",
+        segments=30,
+        statistic="max",
+        top=None,
+        threshold=0.3,
+        alignment="corners",
+        sign="positive",
+        opacity=0.4,
     )
 
 
+def test_a_kind_that_compares_sizes_looks_once_more(app, passes):
+    app.inputs["kind"].value = "focus"
+    assert "Ready" in app.status.value and len(passes) == 1  # the usual size was seen already
+    app.inputs["segments"].value = 30
+    app.inputs["kind"].value = "cam"
+    app.inputs["kind"].value = "focus"
+    assert len(passes) == 1
+    assert "focus" in app.explanations[0].title and "adds up to no score" in app.words.value
+
+
+def test_the_form_offers_what_is_registered(app):
+    assert {value for _, value in app.inputs["kind"].options} >= set(KINDS)
+    assert {value for _, value in app.inputs["segmenter"].options} >= set(SEGMENTERS)
+    assert set(app.inputs) == {control.name for control in controls()}
+
+
 def test_the_form_shows_what_explain_gives(app, one):
-    app.sides[0].target.value, app.sides[0].rival.value = "bee", "elk"
-    app.segments.value = 25
+    app.sides[0].target.value, app.inputs["kind"].value = "bee", "contrast"
+    app.sides[0].against.value = "elk"
+    app.inputs["segments"].value = 25
     p = one.predict(sample_image("coffee"), "full")
-    assert same(app.explanations[0], explain(p, Settings(segments=25), "bee", "elk"))
+    expected = explain(p, segments=25, kind="contrast", target="bee", against="elk")
+    assert same(app.explanations[0], expected)
     assert "bee, not elk" in app.words.value and "bee, not elk" in app.picture.value
-    assert f"{app.explanations[0].target.score:.2f}" in app.words.value
+    assert f"{expected.heat.total:.2f}" in app.words.value
 
 
 def test_new_photo_network_and_input_run_it_once(app, passes):
@@ -113,7 +144,7 @@ def test_new_photo_network_and_input_run_it_once(app, passes):
     assert len(a.best.options) == 4 + 1
     a.network.value = "one"  # known already
     assert len(passes) == 3
-    app.resize.value = "squash"
+    app.inputs["resize"].value = "squash"
     assert len(passes) == 5  # for goose and for the second side's coffee
     assert app.sides[1].picture.name == "coffee"
 
@@ -139,7 +170,8 @@ def test_all_ways_to_a_photograph(app, tmp_path, web):
     ("control", "value", "says"),
     [
         ("target", "be", "Did you mean"),
-        ("rival", "nobody", "No class is called"),
+        ("against", "nobody", "No class is called"),
+        ("against", "bee", "against itself"),
         ("network", "broken", "&lt;b&gt;does not&lt;/b&gt; answer"),
         ("address", "nothing.jpg", "Check the path"),
         ("address", "ftp://host/x.jpg", "has to begin with http"),
@@ -147,17 +179,18 @@ def test_all_ways_to_a_photograph(app, tmp_path, web):
     ],
 )
 def test_what_fails_is_said_and_leaves_all_as_it_was(app, control, value, says):
+    app.inputs["kind"].value = "contrast"
     app.sides[0].target.value = "bee"
-    app.sides[0].rival.value = "elk"
+    app.sides[0].against.value = "elk"
     before, picture_before, code = app.explanations, app.picture.value, app.code
     getattr(app.sides[0], control).value = value
     assert "Not done" in app.status.value and 'role="alert"' in app.status.value
     assert says in app.status.value.replace("&#x27;", "'")
     assert (app.explanations, app.picture.value, app.code) == (before, picture_before, code)
     side = app.sides[0]
-    assert (side.target.value, side.rival.value, side.network.value) == ("bee", "elk", "one")
+    assert (side.target.value, side.against.value, side.network.value) == ("bee", "elk", "one")
     assert side.sample.value == "coffee"
-    app.opacity.value = 0.3
+    app.inputs["opacity"].value = 0.3
     assert "Ready" in app.status.value
     assert app.bar.layout.visibility == "hidden"
 
@@ -166,31 +199,36 @@ def test_progress_is_shown_while_it_works(app, monkeypatch):
     said = []
     app.status.observe(lambda change: said.append((app.bar.layout.visibility, change["new"])), "value")
     app.sides[0].network.value = "two"
-    app.segments.value = 60
+    app.inputs["segments"].value = 60
     for words in ("Loading two", "Running two", "superpixels", "Drawing"):
         assert any(words in text and visible == "visible" for visible, text in said), words
 
 
 def test_classes_of_one_name_are_told_apart(app):
     app.sides[0].target.value = "crane (3)"
-    assert app.explanations[0].target.index == 3
+    assert app.explanations[0].heat.target.index == 3
     assert {"crane (2)", "crane (3)"} <= set(app.sides[0].target.options)
     assert sorted(app.sides[0].target.options) == sorted(app.sides[0].names)
+    assert set(app.sides[0].against.options) > set(app.sides[0].names)
 
 
 def test_best_answers_and_class_agree(app):
     a = app.sides[0]
     a.best.value = a.names[a.prediction.top(3)[2].index]
-    assert a.target.value == a.best.value and app.explanations[0].target == a.prediction.top(3)[2]
+    assert a.target.value == a.best.value and app.explanations[0].heat.target == a.prediction.top(3)[2]
 
 
 def test_switched_off_is_what_has_no_effect(app):
-    app.method.value = "cam"
-    assert all(c.disabled for c in (app.segments, app.segmenter, app.statistic, app.top, app.threshold))
-    app.method.value = "secam"
-    assert not app.segments.disabled and not app.top.disabled and app.threshold.disabled
-    app.segmenter.value = "quickshift"
-    assert app.segments.disabled
+    inputs = app.inputs
+    inputs["segmenter"].value = None
+    assert all(inputs[name].disabled for name in ("segments", "statistic", "top", "threshold"))
+    inputs["segmenter"].value = "slic"
+    assert not inputs["segments"].disabled and not inputs["top"].disabled and inputs["threshold"].disabled
+    inputs["segmenter"].value = "quickshift"
+    assert inputs["segments"].disabled
+    assert app.sides[0].against.disabled
+    inputs["kind"].value = "contrast"
+    assert not app.sides[0].against.disabled
 
 
 def test_every_control_has_a_label(app):
@@ -216,7 +254,7 @@ def run_code(app, folder, models, monkeypatch):
     return names["explanations"], render(names["figure"])
 
 
-@pytest.mark.parametrize("kind", ["sample", "path", "upload", "large", "two"])
+@pytest.mark.parametrize("kind", ["sample", "path", "upload", "large", "two", "focus"])
 def test_the_code_gives_the_same_picture(app, models, kind, tmp_path, monkeypatch, capsys):
     a, b = app.sides
     if kind == "path":
@@ -232,12 +270,14 @@ def test_the_code_gives_the_same_picture(app, models, kind, tmp_path, monkeypatc
         a.camera.value = "x," + base64.b64encode(sample_path("goose").read_bytes()).decode()
     elif kind == "two":
         app.compare.value = True
-        b.sample.value, b.network.value, b.rival.value = "chelsea", "two", "class 0"
-        if b.target.value == "class 0":
-            b.target.value, b.rival.value = "class 1", "class 0"
-    app.statistic.value, app.choose.value, app.segments.value = "median", "threshold", 45
-    app.resize.value = "squash"
-    app.opacity.value = 0.5
+        b.sample.value, b.network.value = "chelsea", "two"
+        app.inputs["kind"].value = "contrast"
+        b.against.value = next(name for name in b.names if name != b.target.value)
+    elif kind == "focus":
+        app.inputs["kind"].value = "focus"
+    app.inputs["statistic"].value, app.choose.value, app.inputs["segments"].value = "median", "threshold", 45
+    app.inputs["resize"].value = "squash"
+    app.inputs["opacity"].value = 0.5
     assert "Ready" in app.status.value
     app.save(tmp_path)
     again, figure = run_code(app, tmp_path, models, monkeypatch)
@@ -254,7 +294,7 @@ def test_the_code_names_the_weights_that_auto_found(resnet50, tmp_path, monkeypa
     assert resnet50.provenance.sha256[:8] in app.code
     again, _ = run_code(app, tmp_path, {}, monkeypatch)
     assert same(again[0], app.explanations[0])
-    assert app.explanations[0].target == resnet50.predict(sample_image("coffee"), "full").score()
+    assert app.explanations[0].heat.target == resnet50.predict(sample_image("coffee"), "full").score()
 
 
 def test_save(app, tmp_path):
@@ -330,7 +370,7 @@ def cells_of_training() -> str:
     sources = [cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code"]
     first = next(i for i, s in enumerate(sources) if s.startswith("surfaces ="))
     last = next(i for i, s in enumerate(sources) if "def share_inside" in s)
-    imports = next(s for s in sources if s.startswith("import copy")).partition("plotting.use_book_style")[0]
+    imports = next(s for s in sources if s.startswith("import copy")).partition("show.use_book_style")[0]
     return "\n\n".join([imports, *sources[first : last + 1]])
 
 

@@ -4,36 +4,55 @@
 >>> model = xaicore.load_resnet50()
 >>> prediction = model.predict("photo.jpg")
 >>> xaicore.secam(prediction).regions(top=5)
+
+Any kind of map goes the same way, from what the network saw to heat on the photograph to regions:
+
+>>> looks = model.look("photo.jpg", scales=(1, 2))
+>>> heat = xaicore.heat_map(looks, kind="focus")
+>>> xaicore.average(heat, xaicore.superpixels(heat.image)).regions(top=5)
 """
 
+from xaicore.explanation import Explanation, Settings, explain
 from xaicore.maps.cells import cam, class_activation_map, contrastive_cam
-from xaicore.maps.drawing import heat_map, on_photo, upsample
+from xaicore.maps.drawing import on_photo, upsample
+from xaicore.maps.heat import HeatMap, heat_map
+from xaicore.maps.kinds import KINDS, map_kind
 from xaicore.maps.views import min_max, relu, symmetric
 from xaicore.networks.gap import GapClassifier, NotAGapClassifierError, gap_classifier
 from xaicore.networks.load import load_resnet50
+from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import Prediction
 from xaicore.networks.weights import WeightsUnavailableError
 from xaicore.pictures.geometry import fit
 from xaicore.pictures.reading import ImageError, read_image
 from xaicore.pictures.samples import SAMPLES, mosaic, sample_image
-from xaicore.regions.averages import SeCAM, secam, select, superpixel_scores
-from xaicore.regions.segmenters import superpixels
+from xaicore.regions.averages import RegionMap, average, secam, select, superpixel_scores
+from xaicore.regions.segmenters import SEGMENTERS, segmenter, superpixels
 
 __all__ = [
+    "KINDS",
     "SAMPLES",
+    "SEGMENTERS",
+    "Explanation",
     "GapClassifier",
+    "HeatMap",
     "ImageError",
+    "Looks",
     "NotAGapClassifierError",
     "Prediction",
-    "SeCAM",
+    "RegionMap",
+    "Settings",
     "WeightsUnavailableError",
+    "average",
     "cam",
     "class_activation_map",
     "contrastive_cam",
+    "explain",
     "fit",
     "gap_classifier",
     "heat_map",
     "load_resnet50",
+    "map_kind",
     "min_max",
     "mosaic",
     "on_photo",
@@ -41,6 +60,7 @@ __all__ = [
     "relu",
     "sample_image",
     "secam",
+    "segmenter",
     "select",
     "superpixel_scores",
     "superpixels",

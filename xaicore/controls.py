@@ -5,6 +5,7 @@ The command line's options, the form's widgets and the playground's inputs are b
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,15 +44,13 @@ class Control:
         if value is None and self.optional:
             return None
         if self.choices is not None:
-            if not any(
-                value is choice or (type(value), value) == (type(choice), choice) for choice in self.choices
-            ):
-                listed = ", ".join(map(str, self.choices))
-                raise ValueError(f"{self.name}={value!r}; choose one of {listed}.")
-            return value
+            for choice in self.choices:
+                if choice == value and type(choice) is type(value):  # True is not the choice 1
+                    return choice
+            raise ValueError(f"{self.name}={value!r}; choose one of {', '.join(map(str, self.choices))}.")
         assert self.low is not None and self.high is not None
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         if not number or not self.low <= value <= self.high or (self.whole and value != int(value)):
             kind = "a whole number" if self.whole else "a number"
-            raise ValueError(f"{self.name}={value!r}; choose {kind} from {self.low} to {self.high}.")
+            raise ValueError(f"{self.name}={value!r}; choose {kind} from {self.low:g} to {self.high:g}.")
         return int(value) if self.whole else float(value)

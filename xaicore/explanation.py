@@ -1,135 +1,215 @@
-"""From a prediction and a few settings to an explanation, and on to a figure, a sentence and code.
+"""The one pipeline: settings and what a network saw go in, an explanation comes out.
 
-:class:`Settings` and a prediction go into :func:`explain`, an :class:`Explanation` comes out;
-:func:`draw`, :func:`describe`, :func:`table` and :func:`snippet` make a figure, words, a table and code of
-it. Nothing here runs the network.
+    settings = Settings(kind="focus", segmenter="felzenszwalb")
+    explanation = explain(settings.look(model, "photo.jpg"), settings)
+
+The command line, the form, the chapters and the benchmarks all go through it; :mod:`xaicore.show` makes
+figures, words, tables, records and code of an explanation.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xaicore.maps.cells import Floats, cam, contrastive_cam
-from xaicore.maps.drawing import Alignment, on_photo
+from xaicore.controls import Control
+from xaicore.maps.drawing import Alignment
+from xaicore.maps.heat import HeatMap, heat_map
+from xaicore.maps.kinds import KINDS, find_kind
 from xaicore.maps.views import relu
-from xaicore.networks.prediction import ClassScore, Prediction, Target
+from xaicore.networks.gap import GapClassifier
+from xaicore.networks.looks import Looks, as_looks
+from xaicore.networks.prediction import Prediction, Target
+from xaicore.pictures.geometry import Resize
 from xaicore.pictures.reading import Photo
-from xaicore.regions.averages import Regions, SeCAM, Statistic, superpixel_scores
-from xaicore.regions.segmenters import Labels, Method, superpixels
+from xaicore.regions.averages import RegionMap, Regions, Statistic, average
+from xaicore.regions.segmenters import SEGMENTERS, SEGMENTS, Labels, find_segmenter, superpixels
 
-View = Literal["cam", "secam"]
 Sign = Literal["signed", "positive"]
-COUNTED = ("slic", "watershed")  # the segmenters that can be asked for a number of segments
+
+# --- settings --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a prediction is explained; nothing in it needs the network again.
+    """How a photograph is explained; with the photograph and the weights it is all that makes a figure again.
+
+    :func:`controls` lists the values that each may take.
 
     Attributes:
-        method: "cam", or "secam" for its mean over superpixels.
-        segmenter, segments: see :func:`xaicore.regions.segmenters.superpixels`; `segments` counts for slic
-            and watershed only. `statistic`: see :func:`xaicore.regions.averages.superpixel_scores`.
+        target: the class, by name or index; None for the class with the highest score.
+        kind: a kind of map; see :mod:`xaicore.maps.kinds`.
+        against: "rivals", "others" or a class, for a kind that takes rivals; None for the kind's own choice.
+        segmenter: what cuts the photograph into superpixels; None for the map itself, without regions.
+        segments: how many superpixels to ask for, of a segmenter that can be asked.
+        statistic: see :func:`xaicore.regions.averages.superpixel_scores`.
         top, threshold: which regions are kept; one of the two, None for the other; see
             :func:`xaicore.regions.averages.select`.
         alignment: see :func:`xaicore.maps.drawing.upsample`.
-        sign: "signed", or "positive" to drop all evidence against the class. `opacity`: in [0, 1].
+        sign: "signed", or "positive" to show no evidence against the class. `opacity`: in [0, 1].
+        resize: how the photograph becomes the network's input; see :func:`xaicore.pictures.geometry.fit`.
+
+    Raises:
+        ValueError: a value that there is not, or not exactly one of `top` and `threshold`.
     """
 
-    method: View = "secam"
-    segmenter: Method = "slic"
-    segments: int = 100
+    target: Target | None = None
+    kind: str = "cam"
+    against: Target | None = None
+    segmenter: str | None = "slic"
+    segments: int = SEGMENTS
     statistic: Statistic = "mean"
     top: int | None = 5
     threshold: float | None = None
     alignment: Alignment = "half_pixel"
     sign: Sign = "signed"
     opacity: float = 0.8
+    resize: Resize = "full"
+
+    def __post_init__(self) -> None:
+        for control in controls():
+            control.check(getattr(self, control.name))
+        if (self.top is None) == (self.threshold is None):
+            raise ValueError("Give either top= (how many regions) or threshold= (share of the best score).")
+        if self.against is not None and find_kind(self.kind).against is None:
+            raise ValueError(
+                f"kind={self.kind!r} is a map of one class alone, without against=. Choose kind='contrast'."
+            )
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Settings:
+        """The settings that a record holds; ValueError that names those this version doesn't know."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(record) - known):
+            raise ValueError(
+                f"No setting is called {', '.join(unknown)}; there are {', '.join(sorted(known))}."
+            )
+        return cls(**record)
+
+    def as_record(self) -> dict[str, Any]:
+        """The settings as a record holds them, by name."""
+        return asdict(self)
+
+    def look(self, model: GapClassifier, image: Any) -> Looks:
+        """What the network sees of the photograph at the input sizes that the kind of map needs."""
+        return model.look(image, find_kind(self.kind).scales, self.resize)
+
+    def cut(self, image: Photo) -> Labels:
+        """The superpixels asked for, (H, W); all pixels are 0 where no segmenter is chosen."""
+        if self.segmenter is None:
+            return np.zeros(image.shape[:2], dtype=np.intp)
+        counted = find_segmenter(self.segmenter).counted
+        return superpixels(image, self.segments if counted else None, self.segmenter)
 
 
-@dataclass(frozen=True, repr=False)
+def controls() -> tuple[Control, ...]:
+    """The settings with a fixed choice or range, as the command line and the form offer them.
+
+    The two classes, `target` and `against`, are not among them: which there are depends on the network.
+    """
+    kinds = {kind.name: kind.title for kind in KINDS.values()}
+    cuts: dict[Any, str] = {name: name for name in SEGMENTERS} | {None: "none: the map itself"}
+    signs = {"signed": "for and against", "positive": "only for"}
+    return (
+        Control("kind", "Map", "cam", "the kind of map", kinds),
+        Control("segmenter", "Superpixels", "slic", "what cuts the photograph into regions", cuts),
+        Control("segments", "Segments", SEGMENTS, "how many superpixels to ask for", None, 1, 5000, 5),
+        Control("statistic", "Statistic", "mean", "what is taken for a region's score", _same(Statistic)),
+        Control("top", "How many", 5, "of the best regions to keep", None, 1, 1000, 1, optional=True),
+        Control(
+            "threshold",
+            "Threshold",
+            None,
+            "instead: keep all regions from this share of the best score up",
+            None,
+            0.01,
+            1.0,
+            0.01,
+            optional=True,
+        ),
+        Control("alignment", "Alignment", "half_pixel", "where the map's cells lie", _same(Alignment)),
+        Control("sign", "Show", "signed", "evidence for and against the class, or only for it", signs),
+        Control("opacity", "Opacity", 0.8, "of full colour", None, 0.0, 1.0, 0.05),
+        Control("resize", "Input", "full", "how the photo becomes the network's input", _same(Resize)),
+    )
+
+
+def _same(words: Any) -> dict[Any, str]:
+    return {word: word for word in get_args(words)}
+
+
+# --- from settings to an explanation ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What :func:`explain` found.
 
     Attributes:
-        target: the class with score and probability. With a rival: the difference of the two scores, and the
-            probability of the class among those two alone.
-        contrast: whether there is a rival.
-        cells: the map before drawing, (h, w), signed; mean(cells) + bias = target.score.
-        result: CAM, superpixels and their scores (for method "cam": one superpixel, unused).
-        map: what is drawn, (H, W), in units of the score, NaN where the network saw nothing.
-        regions: the chosen superpixels; None for method "cam".
+        looks: what the network saw. `settings`: as they were used; the class and the resizing are filled in.
+        heat: the map, which says what it is.
+        averages: the map averaged over superpixels, and `regions`: those that are kept; None without a
+            segmenter.
+        map: what is drawn, (H, W), in the map's units, NaN where the network saw nothing.
     """
 
-    prediction: Prediction
+    looks: Looks
     settings: Settings
-    target: ClassScore
-    contrast: bool
-    bias: float
-    cells: Floats
-    result: SeCAM
-    map: NDArray[np.float64]
+    heat: HeatMap
+    averages: RegionMap | None
     regions: Regions | None
+    map: NDArray[np.float64]
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the network said: at the first input size."""
+        return self.looks.first
+
+    @property
+    def title(self) -> str:
+        """What stands over the figure."""
+        return self.heat.title if self.averages is None else self.averages.title
 
     def __repr__(self) -> str:
-        return f"{self.target.name}: score {self.target.score:.2f}\n{self.regions or ''}".strip()
-
-
-def cut(image: Photo, settings: Settings) -> Labels:
-    """The superpixels that the settings ask for, (H, W)."""
-    return superpixels(
-        image, settings.segments if settings.segmenter in COUNTED else None, settings.segmenter
-    )
+        return f"{self.title}\n{self.regions or ''}".strip()
 
 
 def explain(
-    prediction: Prediction,
+    looks: Looks | Prediction,
     settings: Settings | None = None,
-    target: Target | None = None,
-    rival: Target | None = None,
+    *,
     labels: Labels | None = None,
+    **changes: Any,
 ) -> Explanation:
-    """CAM or SeCAM of one class, or of its difference to a rival class, as the settings ask.
+    """The map of one class, and its averages over superpixels, as the settings ask. Runs no network.
 
     Args:
-        target: by default the class with the highest score. `rival`: None for the map of `target` alone.
-        labels: superpixels that :func:`cut` made before; by default they are made here.
+        looks: `settings.look(model, photo)`; a prediction will do for a kind that needs one look.
+        labels: superpixels that :meth:`Settings.cut` made before; by default they are made here.
+        changes: settings by name, in place of those in `settings`.
 
     Raises:
-        ValueError: an unknown class or setting, `rival` the same as `target`, or not exactly one of `top` and
-            `threshold`.
+        ValueError: an unknown setting, class or rival, or looks that the kind of map can't do with.
     """
-    settings = settings or Settings()
-    for name, choices in (("method", View), ("sign", Sign)):
-        if (value := getattr(settings, name)) not in get_args(choices):
-            raise ValueError(f"{name}={value!r}; choose one of {', '.join(get_args(choices))}.")
-    c = prediction.index(target)
-    score, bias, cells = prediction.score(c), float(prediction.bias[c]), cam(prediction, c)
-    if rival is not None:
-        other = prediction.score(rival)
-        if other.index == c:
-            raise ValueError(f"The rival class is the class itself, {score.name!r}. Choose another one.")
-        difference = score.score - other.score
-        share = score.probability / max(score.probability + other.probability, 1e-300)
-        score = ClassScore(c, f"{score.name}, not {other.name}", difference, share)
-        bias, cells = bias - float(prediction.bias[other.index]), contrastive_cam(prediction, c, other.index)
-    heat = on_photo(cells, prediction.geometry, settings.alignment)
-    if settings.method == "cam":
-        labels = np.zeros(heat.shape, dtype=np.intp)
-    elif labels is None:
-        labels = cut(prediction.image, settings)
-    result = SeCAM(prediction.image, score, heat, labels, superpixel_scores(heat, labels, settings.statistic))
-    regions = None
-    if settings.method == "secam":
-        regions = result.regions(top=settings.top, threshold=settings.threshold)
-    values = result.map if settings.method == "secam" else heat
-    if settings.sign == "positive":
+    seen = as_looks(looks)
+    if unknown := sorted(set(changes) - {field.name for field in fields(Settings)}):
+        raise ValueError(f"No setting is called {', '.join(unknown)}.")
+    chosen = replace(settings or Settings(), **changes)
+    chosen = replace(chosen, target=seen.first.index(chosen.target), resize=seen.first.resize)
+    heat = heat_map(seen, chosen.target, chosen.kind, chosen.against, alignment=chosen.alignment)
+    averages = regions = None
+    values = heat.values
+    if chosen.segmenter is not None:
+        averages = average(heat, chosen.cut(heat.image) if labels is None else labels, chosen.statistic)
+        regions = averages.regions(top=chosen.top, threshold=chosen.threshold)
+        values = averages.map
+    if chosen.sign == "positive":
         with warnings.catch_warnings():  # an empty picture says it already
             warnings.simplefilter("ignore", UserWarning)
             values = np.asarray(relu(values), dtype=float)
-    return Explanation(prediction, settings, score, rival is not None, bias, cells, result, values, regions)
+    return Explanation(seen, chosen, heat, averages, regions, values)

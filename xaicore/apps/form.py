@@ -20,25 +20,27 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from xaicore.explanation import COUNTED, Explanation, Settings, cut, explain
-from xaicore.maps.drawing import Alignment
+from xaicore.controls import Control
+from xaicore.explanation import Explanation, Settings, controls, explain
+from xaicore.maps.cells import OTHERS, RIVALS
+from xaicore.maps.kinds import find_kind
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.load import load_resnet50, load_torchvision, offered_models
-from xaicore.networks.prediction import Prediction
+from xaicore.networks.looks import Looks
+from xaicore.networks.prediction import Prediction, Target
 from xaicore.networks.provenance import Provenance
-from xaicore.pictures.geometry import Resize
 from xaicore.pictures.reading import ImageError
 from xaicore.pictures.samples import SAMPLES
 from xaicore.pictures.sources import Picture, picture, quoted, uploaded
-from xaicore.regions.averages import Statistic
-from xaicore.regions.segmenters import Labels, Method
-from xaicore.show.explained import Recipe, describe, draw, render, snippet, table
+from xaicore.regions.segmenters import Labels, find_segmenter
+from xaicore.show.explained import describe, draw, render, table
+from xaicore.show.record import Recipe, snippet
 
 Loader = GapClassifier | Callable[[], GapClassifier]
 
@@ -71,7 +73,11 @@ def _ipywidgets() -> Any:
         ) from None
 
 
-NO_RIVAL = ""
+# what a map can be set against besides one class, in the form's words
+AGAINST = {"the strongest rivals": RIVALS, "all other classes": OTHERS}
+NO_AGAINST = next(iter(AGAINST))
+SLIDER = 200  # a number with more steps than this is typed, not dragged
+THRESHOLD = 0.5  # what the form offers first
 TAKE_PHOTO = """
 (async button => {
   const box = button.parentElement, video = box.querySelector('video'), say = box.querySelector('span');
@@ -124,23 +130,23 @@ class _Side:
         self.target = w.Combobox(
             description="Class", placeholder="type to find a class", continuous_update=False
         )
-        self.rival = w.Combobox(
-            description="Rather than", placeholder="no other class", continuous_update=False
+        self.against = w.Combobox(
+            description="Against", placeholder="type to find a class", continuous_update=False
         )
         camera = w.HTML(CAMERA.format(html.escape(TAKE_PHOTO.strip())))
         sources = w.HBox([self.upload, camera], layout=w.Layout(flex_flow="row wrap"))
         self.photo_box = _group(w, f"Photograph {letter}", [self.sample, self.address, sources, self.camera])
         self.class_box = _group(
-            w, f"Network and class {letter}", [self.network, self.best, self.target, self.rival]
+            w, f"Network and class {letter}", [self.network, self.best, self.target, self.against]
         )
         self.box = w.HBox([self.photo_box, self.class_box], layout=w.Layout(flex_flow="row wrap"))
         self.box.add_class("xaicore-side")
 
-    def classes(self) -> tuple[int, int | None]:
-        """Indices of the class and its rival. Raises ValueError for a name that isn't one."""
-        target = self._index(self.target.value)
-        rival = self.rival.value.strip()
-        return target, self._index(rival) if rival else None
+    def classes(self) -> tuple[int, Target | None]:
+        """Index of the class, and what it is set against. Raises ValueError for a name that isn't one."""
+        chosen = self.against.value.strip()
+        against = AGAINST.get(chosen) or (self._index(chosen) if chosen else None)
+        return self._index(self.target.value), against
 
     def _index(self, text: str) -> int:
         text = text.strip()
@@ -159,8 +165,8 @@ class _Side:
             (f"{self.names[r.index]} · {r.probability:.1%}", self.names[r.index]) for r in p.top(10)
         ] + [("(another class)", "")]
         self.best.value = listed[0]
-        self.target.options = self.rival.options = listed
-        self.target.value, self.rival.value = listed[0], NO_RIVAL
+        self.target.options, self.against.options = listed, [*AGAINST, *listed]
+        self.target.value, self.against.value = listed[0], NO_AGAINST
 
     def show_best(self) -> None:
         """Point at the chosen class in the list of best answers, or at none of them."""
@@ -184,11 +190,31 @@ def _group(w: Any, title: str, controls: Sequence[Any]) -> Any:
     return w.VBox([heading, *controls], layout=w.Layout(flex="1 1 20em", margin="0 1em 0.6em 0"))
 
 
+def _input(w: Any, control: Control) -> Any:
+    """The widget of a setting: a list to choose from, a slider, or a number to type."""
+    if control.choices is not None:
+        options = [(label, value) for value, label in control.choices.items()]
+        return w.Dropdown(
+            description=control.label, options=options, value=control.default, tooltip=control.help
+        )
+    assert control.low is not None and control.high is not None and control.step is not None
+    ends = {"min": control.low, "max": control.high, "step": control.step}
+    start = THRESHOLD if control.default is None else control.default
+    dragged = (control.high - control.low) / control.step <= SLIDER
+    make = (
+        (w.IntSlider if control.whole else w.FloatSlider)
+        if dragged
+        else (w.BoundedIntText if control.whole else w.BoundedFloatText)
+    )
+    more = {"value": start, "continuous_update": False, "tooltip": control.help}
+    return make(description=control.label, **ends, **more)
+
+
 @dataclass
 class _Caches:
     models: dict[str, GapClassifier] = field(default_factory=dict)
-    predictions: dict[tuple[Picture, str, str], Prediction] = field(default_factory=dict)
-    labels: dict[tuple[Picture, str, int], Labels] = field(default_factory=dict)
+    predictions: dict[tuple[Picture, str, str, float], Prediction] = field(default_factory=dict)
+    labels: dict[tuple[Picture, str | None, int], Labels] = field(default_factory=dict)
 
     @staticmethod
     def trim(cache: dict[Any, Any], keep: int = 12) -> None:
@@ -202,6 +228,8 @@ class Explorer:
 
     Attributes:
         widget: the whole form, an ipywidgets box.
+        inputs: the widgets of the settings, by the setting's name; see
+            :func:`xaicore.explanation.controls`. `choose` says which of top and threshold counts.
         explanations: what is shown at present: one, or two if two are compared.
         code: the snippet for it.
     """
@@ -232,18 +260,8 @@ class Explorer:
     @property
     def settings(self) -> Settings:
         """The settings that the controls stand for."""
-        by_top = self.choose.value == "top"
-        return Settings(
-            method=self.method.value,
-            segmenter=self.segmenter.value,
-            segments=self.segments.value,
-            statistic=self.statistic.value,
-            top=self.top.value if by_top else None,
-            threshold=None if by_top else self.threshold.value,
-            alignment=self.alignment.value,
-            sign=self.sign.value,
-            opacity=self.opacity.value,
-        )
+        unused = "threshold" if self.choose.value == "top" else "top"
+        return Settings(**{name: box.value for name, box in self.inputs.items()} | {unused: None})
 
     def figure(self) -> Figure:
         """The figure that is shown, drawn anew."""
@@ -258,7 +276,7 @@ class Explorer:
             "figure.svg": render(self.figure(), "svg"),
             "explain.py": self.code.encode(),
         }
-        if self.settings.method == "secam":
+        if self.settings.segmenter is not None:
             files["regions.csv"] = table(self.explanations).encode()
         for side in self._shown():
             if side.picture.original is not None:
@@ -279,24 +297,12 @@ class Explorer:
     # --- the controls ---
 
     def _make_controls(self, w: Any) -> None:
-        late = {"continuous_update": False}
-        self.resize = w.Dropdown(description="Input", options=get_args(Resize), value="full")
-        self.method = w.Dropdown(description="Method", options=[("SeCAM", "secam"), ("CAM", "cam")])
-        self.segmenter = w.Dropdown(description="Superpixels", options=get_args(Method))
-        self.segments = w.IntSlider(description="Segments", value=100, min=5, max=400, step=5, **late)
-        self.statistic = w.Dropdown(description="Statistic", options=get_args(Statistic))
+        self.inputs = {control.name: _input(w, control) for control in controls()}
         self.choose = w.Dropdown(
             description="Keep", options=[("the best regions", "top"), ("from a threshold up", "threshold")]
         )
-        self.top = w.IntSlider(description="How many", value=5, min=1, max=50, **late)
-        self.threshold = w.FloatSlider(description="Threshold", value=0.5, min=0.05, max=1, step=0.05, **late)
-        self.alignment = w.Dropdown(description="Alignment", options=get_args(Alignment))
-        self.sign = w.Dropdown(
-            description="Show", options=[("for and against", "signed"), ("only for", "positive")]
-        )
-        self.opacity = w.FloatSlider(description="Opacity", value=0.8, min=0, max=1, step=0.05, **late)
-        self._settings_controls = [self.method, self.segmenter, self.segments, self.statistic, self.choose]
-        self._settings_controls += [self.top, self.threshold, self.alignment, self.sign, self.opacity]
+        shown = [box for name, box in self.inputs.items() if name != "resize"]
+        self._settings_controls = [*shown, self.choose]
         self.compare = w.Checkbox(description="Compare with a second photo or network", indent=False)
         self.compare.layout.width = "auto"
         self.folder = w.Text(description="Folder", value="explained")
@@ -311,11 +317,15 @@ class Explorer:
         wrap = w.Layout(flex_flow="row wrap")
         a, b = self.sides
         b.box.layout.display = "none"
-        regions = [self.segmenter, self.segments, self.statistic, self.choose, self.top, self.threshold]
+        of_map = [self.inputs[name] for name in ("kind", "sign", "opacity", "alignment", "resize")]
+        cut, kept = (
+            [self.inputs[name] for name in names]
+            for names in (("segmenter", "segments", "statistic"), ("top", "threshold"))
+        )
         settings = w.HBox(
             [
-                _group(w, "Map", [self.method, self.sign, self.opacity, self.alignment, self.resize]),
-                _group(w, "Regions (SeCAM)", regions),
+                _group(w, "Map", of_map),
+                _group(w, "Regions", [*cut, self.choose, *kept]),
             ],
             layout=wrap,
         )
@@ -333,8 +343,8 @@ class Explorer:
             self._on(side.network, partial(self._choose_network, side))
             self._on(side.best, partial(self._choose_best, side))
             self._on(side.target, self._update)
-            self._on(side.rival, self._update)
-        self._on(self.resize, self._choose_resize)
+            self._on(side.against, self._update)
+        self._on(self.inputs["resize"], self._choose_resize)
         self._on(self.compare, self._choose_compare)
         for control in self._settings_controls:
             self._on(control, self._update)
@@ -411,17 +421,24 @@ class Explorer:
             side.show_source()
         self._update()
 
-    def _predict(self, photo: Picture, name: str) -> Prediction:
+    def _predict(self, photo: Picture, name: str, scale: float = 1) -> Prediction:
         """From the cache, or by one forward pass."""
-        key = (photo, name, self.resize.value)
+        resize = self.inputs["resize"].value
+        key = (photo, name, resize, scale)
         if key not in self._caches.predictions:
             if name not in self._caches.models:
                 self._step(1, f"Loading {name} …")
                 self._caches.models[name] = self._load(name)
             self._step(2, f"Running {name} …")
-            self._caches.predictions[key] = self._caches.models[name].predict(photo.image, self.resize.value)
+            model = self._caches.models[name].at_scale(scale)
+            self._caches.predictions[key] = model.predict(photo.image, resize)
             _Caches.trim(self._caches.predictions)
         return self._caches.predictions[key]
+
+    def _look(self, side: _Side, scales: Sequence[float]) -> Looks:
+        """At the sizes that the kind of map needs; those that were looked at before cost nothing."""
+        predictions = (self._predict(side.picture, side.model, scale) for scale in scales)
+        return Looks(tuple(predictions), tuple(scales))
 
     def _load(self, name: str) -> GapClassifier:
         loader = self._loaders[name]
@@ -442,14 +459,17 @@ class Explorer:
 
     def _explain(self, side: _Side, settings: Settings) -> Explanation:
         labels = None
-        if settings.method == "secam":
+        if settings.segmenter is not None:
             key = (side.picture, settings.segmenter, settings.segments)
             if key not in self._caches.labels:
                 self._step(3, "Cutting the photograph into superpixels …")
-                self._caches.labels[key] = cut(side.picture.image, settings)
+                self._caches.labels[key] = settings.cut(side.picture.image)
                 _Caches.trim(self._caches.labels)
             labels = self._caches.labels[key]
-        return explain(side.prediction, settings, *side.classes(), labels)
+        kind = find_kind(settings.kind)
+        target, against = side.classes()
+        against = None if kind.against is None else against
+        return explain(self._look(side, kind.scales), settings, labels=labels, target=target, against=against)
 
     def _update(self) -> None:
         """Explain, draw and describe; no forward pass. Nothing changes if a setting is refused."""
@@ -457,8 +477,8 @@ class Explorer:
         found = [self._explain(side, settings) for side in self._shown()]
         self._step(4, "Drawing …")
         self.explanations = found
-        recipes = [self._recipe(side) for side in self._shown()]
-        self.code = snippet(recipes, settings, self.resize.value, self._names())
+        recipes = [self._recipe(side, e) for side, e in zip(self._shown(), found, strict=True)]
+        self.code = snippet(recipes, self._names())
         with self._quietly():
             for side in self._shown():
                 side.show_best()
@@ -483,12 +503,18 @@ class Explorer:
 
     def _enable(self, settings: Settings) -> None:
         """Switch off what has no effect at present."""
-        secam = settings.method == "secam"
-        for control in (self.segmenter, self.statistic, self.choose):
-            control.disabled = not secam
-        self.segments.disabled = not (secam and settings.segmenter in COUNTED)
-        self.top.disabled = not (secam and settings.top is not None)
-        self.threshold.disabled = not (secam and settings.threshold is not None)
+        cut = settings.segmenter
+        off = {
+            "segments": cut is None or not find_segmenter(cut).counted,
+            "statistic": cut is None,
+            "top": cut is None or settings.top is None,
+            "threshold": cut is None or settings.threshold is None,
+        }
+        for name, is_off in off.items():
+            self.inputs[name].disabled = is_off
+        self.choose.disabled = cut is None
+        for side in self.sides:
+            side.against.disabled = find_kind(settings.kind).against is None
 
     def _save(self) -> None:
         self._step(4, "Saving …")
@@ -512,8 +538,7 @@ class Explorer:
             return [self.sides[0].picture.name]
         return [f"{s.letter}: {s.picture.name}, {s.model}" for s in self.sides]
 
-    def _recipe(self, side: _Side) -> Recipe:
-        target, rival = side.classes()
+    def _recipe(self, side: _Side, explanation: Explanation) -> Recipe:
         loader = self._loaders[side.model]
         function = loader.func if isinstance(loader, partial) else None
         provenance = side.prediction.provenance
@@ -525,7 +550,8 @@ class Explorer:
         elif not isinstance(loader, GapClassifier):
             code += "()"
         words = str(provenance).replace("\n", ", ")
-        return Recipe(side.picture, code, words, target, side.prediction.categories[target], rival)
+        target = explanation.prediction.score(explanation.settings.target)
+        return Recipe(side.picture, code, words, explanation.settings, target.name)
 
     def _set(self, control: Any, value: Any) -> None:
         with self._quietly():
@@ -543,18 +569,20 @@ class Explorer:
     def _remember(self) -> None:
         """Note the state that is shown, to go back to if the next choice fails."""
         self._kept = [
-            (s, s.picture, s.model, s.prediction, s.target.value, s.rival.value) for s in self.sides
+            (s, s.picture, s.model, s.prediction, s.target.value, s.against.value) for s in self.sides
         ]
-        self._kept_controls = [(c, c.value) for c in (*self._settings_controls, self.resize, self.compare)]
+        self._kept_controls = [
+            (c, c.value) for c in (*self._settings_controls, self.inputs["resize"], self.compare)
+        ]
 
     def _restore(self) -> None:
         with self._quietly():
-            for side, photo, model, prediction, target, rival in self._kept:
+            for side, photo, model, prediction, target, against in self._kept:
                 if side.prediction is not prediction:
                     side.picture, side.model, side.prediction = photo, model, prediction
                     side.show_classes()
                 side.show_source()
-                side.target.value, side.rival.value = target, rival
+                side.target.value, side.against.value = target, against
                 side.show_best()
             for control, value in self._kept_controls:
                 control.value = value

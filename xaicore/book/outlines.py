@@ -94,7 +94,7 @@ def record() -> dict[str, str]:
 
 
 @cache
-def outlines(photo: str | None = None) -> tuple[Outline, ...]:
+def object_outlines(photo: str | None = None) -> tuple[Outline, ...]:
     """The outlines in one sample photograph, those of the photo's own class first, or in all of them.
 
     Raises KeyError for a photo without outlines.
@@ -113,7 +113,7 @@ def object_mask(photo: str, label: str | None = None) -> Mask:
 
     Raises KeyError for a photo without outlines, or a class that none of them has.
     """
-    every = outlines(photo)
+    every = object_outlines(photo)
     label = every[0].labels[0] if label is None else label
     chosen = [outline.mask for outline in every if label in outline.labels]
     if not chosen:
@@ -124,12 +124,12 @@ def object_mask(photo: str, label: str | None = None) -> Mask:
 
 def redrawn() -> tuple[tuple[Outline, Outline], ...]:
     """The objects that were drawn twice: (the outline in use, the second drawing) of each."""
-    first = {(outline.photo, outline.name): outline for outline in outlines()}
+    first = {(outline.photo, outline.name): outline for outline in object_outlines()}
     pairs = [(first[row["photo"], row["name"]], row) for row in _file()["redrawn"]]
     return tuple((outline, _outline(row, list(outline.labels))) for outline, row in pairs)
 
 
-def agreement(a: Mask, b: Mask) -> tuple[float, float]:
+def drawing_agreement(a: Mask, b: Mask) -> tuple[float, float]:
     """How well two drawings A, B of one object agree: (intersection over union, mean boundary distance).
 
     Intersection over union counts the pixels in both, divided by the pixels in either, 0 to 1. The boundary

@@ -7,8 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from xaicore.maps.cells import Floats, cam
-from xaicore.networks.prediction import Prediction, Target
+from xaicore.maps.cells import Floats
 from xaicore.pictures.geometry import Geometry
 
 Alignment = Literal["half_pixel", "receptive_field", "corners"]
@@ -45,13 +44,6 @@ def on_photo(values: Floats, geometry: Geometry, alignment: Alignment = "half_pi
     drawn = _sample(values, geometry.positions(0), geometry.positions(1), geometry.input_size, alignment)
     drawn[..., ~geometry.seen()] = np.nan
     return drawn
-
-
-def heat_map(
-    prediction: Prediction, target: Target | None = None, alignment: Alignment = "half_pixel"
-) -> NDArray[np.float64]:
-    """The CAM of one class on the photograph's own pixels: (H, W), signed, NaN where nothing was seen."""
-    return on_photo(cam(prediction, target), prediction.geometry, alignment)
 
 
 def _sample(

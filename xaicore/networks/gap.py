@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor, fx, nn
 from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
 
+from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import Floats, Prediction
 from xaicore.networks.provenance import Provenance
 from xaicore.pictures.geometry import Geometry, Resize, fit
@@ -104,6 +105,34 @@ class GapClassifier:
         """Classify one photograph: anything that :func:`xaicore.pictures.reading.read_image` takes."""
         return self.predict_many([image], resize)[0]
 
+    def look(self, image: Any, scales: Sequence[float] = (1,), resize: Resize = "crop") -> Looks:
+        """What the network sees of one photograph at several input sizes, one forward pass for each.
+
+        Args:
+            image: anything that :func:`xaicore.pictures.reading.read_image` takes.
+            scales: multiples of the network's usual input size; a whole one keeps the cells of both maps on
+                the same pixels. A larger input costs its square in time.
+
+        Raises:
+            ValueError: no scales, or one outside (0, 8].
+        """
+        if not len(scales):
+            raise ValueError("scales=() leaves nothing to look at; (1,) is the usual size alone.")
+        photo = read_image(image)
+        predictions = tuple(self.at_scale(scale).predict(photo, resize) for scale in scales)
+        return Looks(predictions, tuple(scales))
+
+    def at_scale(self, scale: float) -> GapClassifier:
+        """The same network, fed with the same part of the photograph at `scale` times the usual size.
+
+        Raises ValueError for a scale outside (0, 8].
+        """
+        if not 0 < scale <= 8:
+            raise ValueError(f"scale={scale}; choose more than 0 and at most 8.")
+        usual = self.preprocessing
+        sizes = {k: round(getattr(usual, k) * scale) for k in ("resize_size", "crop_size")}
+        return replace(self, preprocessing=replace(usual, **sizes))
+
     def predict_many(self, images: Sequence[Any], resize: Resize = "crop") -> list[Prediction]:
         """Classify several photographs, one at a time where their input sizes differ, else in one batch."""
         photos = [read_image(image) for image in images]
@@ -125,6 +154,7 @@ class GapClassifier:
                 self.bias,
                 self.categories,
                 self.provenance,
+                resize,
             )
             for photo, (picture, geometry), (feature_maps, scores) in zip(
                 photos, fitted, results, strict=True

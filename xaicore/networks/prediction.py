@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xaicore.networks.provenance import Provenance
-from xaicore.pictures.geometry import Geometry
+from xaicore.pictures.geometry import Geometry, Resize
 from xaicore.pictures.reading import Photo
 
 Floats = NDArray[np.float32]
@@ -88,6 +88,7 @@ class Prediction:
         class_weights: w, (C, K) float32. `bias`: b, (C,) float32 (zeros for a layer without bias).
         categories: the C class names.
         provenance: where the weights came from.
+        resize: how the photograph became the input; see :func:`xaicore.pictures.geometry.fit`.
     """
 
     image: Photo
@@ -99,6 +100,7 @@ class Prediction:
     bias: Floats
     categories: tuple[str, ...]
     provenance: Provenance | str
+    resize: Resize
 
     @property
     def probabilities(self) -> NDArray[np.float64]:

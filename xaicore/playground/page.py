@@ -26,15 +26,14 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
-from xaicore.maps.cells import contrastive_cam
-from xaicore.maps.drawing import on_photo
+from xaicore.maps.heat import heat_map
 from xaicore.networks.prediction import Prediction, Target
 from xaicore.pictures.geometry import Geometry
 from xaicore.pictures.reading import Photo
 from xaicore.playground.quantise import error_bound, quantise
-from xaicore.regions.averages import SeCAM, secam, superpixel_scores
+from xaicore.regions.averages import average
 from xaicore.regions.segmenters import superpixels
-from xaicore.show.painting import AGAINST, FOR, cut_out, outlines, overlay
+from xaicore.show.painting import AGAINST, FOR, cut_out, mark_boundaries, overlay
 
 Page = Mapping[str, Any]
 SHOWN_PIXELS = 448 * 448  # about as many pixels as the page shows of a photograph
@@ -389,18 +388,15 @@ def _static_picture(play: Playground) -> str:
 def _drawn(play: Playground, view: Prediction) -> Photo:
     state = play.state
     c, rival, statistic = state["target"], state["rival"], state["statistic"]
-    result = secam(view, c, segments=state["segments"], statistic=statistic)
-    if rival is not None:
-        heat = on_photo(contrastive_cam(view, c, rival), view.geometry)
-        scores = superpixel_scores(heat, result.labels, statistic)
-        result = SeCAM(view.image, result.target, heat, result.labels, scores)
+    heat = heat_map(view, c, "cam" if rival is None else "contrast", rival)
+    result = average(heat, superpixels(view.image, state["segments"]), statistic)
     if state["mode"] == "cam":
         return overlay(view.image, result.heat)
     if state["view"] == "heat":
-        limit = float(np.abs(result.heat).max()) or 1.0
-        return outlines(overlay(view.image, result.map, limit), result.labels, (255, 255, 255))
+        limit = float(np.abs(result.heat.values).max()) or 1.0
+        return mark_boundaries(overlay(view.image, result.map, limit), result.labels, (255, 255, 255))
     how = {"top": state["top"]} if state["choose"] == "top" else {"threshold": state["threshold"] / 100}
     mask = result.mask(result.regions(**how))
     if state["view"] == "cutout":
         return cut_out(view.image, mask)
-    return outlines(view.image, np.where(mask, result.labels + 1, 0))
+    return mark_boundaries(view.image, np.where(mask, result.labels + 1, 0))

@@ -1,7 +1,7 @@
-"""SeCAM: the class activation map averaged over superpixels.
+"""Averages of any heat map over regions; of a class activation map over superpixels they are SeCAM.
 
-The idea is that of Nguyen et al. 2022 (IEICE E105-D(8)) and Cao et al. 2023 (arXiv 2307.04137). Only their
-abstracts could be read for this book, so the definition here is the book's own::
+The idea of SeCAM is that of Nguyen et al. 2022 (IEICE E105-D(8)) and Cao et al. 2023 (arXiv 2307.04137). Only
+their abstracts could be read for this book, so the definition here is the book's own::
 
     SeCAM_c(s) = (1/|s|) Σ_{(x,y)∈s} M_c(x,y)      with M_c drawn at the photograph's resolution
 
@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from xaicore.maps.cells import Floats
-from xaicore.maps.drawing import Alignment, heat_map
+from xaicore.maps.drawing import Alignment
+from xaicore.maps.heat import HeatMap, heat_map
+from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import ClassScore, Prediction, Target
 from xaicore.pictures.reading import Photo
-from xaicore.regions.segmenters import Labels, Method, check_labels, superpixels
+from xaicore.regions.segmenters import Labels, check_labels, superpixels
 
 Statistic = Literal["mean", "max", "median"]
 Scores = NDArray[np.float64]
@@ -37,7 +39,7 @@ _STATISTICS: dict[str, Callable[..., Any]] = {
 }
 
 
-def superpixel_scores(heat: Floats, labels: Labels, statistic: Statistic = "mean") -> Scores:
+def superpixel_scores(heat: Floats | HeatMap, labels: Labels, statistic: Statistic = "mean") -> Scores:
     """Mean (or max, or median) of an (H, W) map in each superpixel: (n,) scores, in the map's units.
 
     Pixels that are NaN (never seen by the network) don't count; a superpixel of nothing else scores NaN.
@@ -47,13 +49,14 @@ def superpixel_scores(heat: Floats, labels: Labels, statistic: Statistic = "mean
     """
     if statistic not in _STATISTICS:
         raise ValueError(f"statistic={statistic!r}; choose one of {', '.join(get_args(Statistic))}.")
-    labels = check_labels(labels, np.shape(heat))
-    seen = ~np.isnan(heat)
+    values = np.asarray(heat)
+    labels = check_labels(labels, values.shape)
+    seen = ~np.isnan(values)
     index = np.arange(labels.max() + 1)
     scores = np.full(len(index), np.nan)
     present = np.unique(labels[seen])
     if len(present):
-        scores[present] = _STATISTICS[statistic](np.asarray(heat)[seen], labels[seen], present)
+        scores[present] = _STATISTICS[statistic](values[seen], labels[seen], present)
     return scores
 
 
@@ -84,16 +87,20 @@ def select(scores: Scores, *, top: int | None = None, threshold: float | None = 
     return order[scores[order] >= threshold * scores[order[0]]] if len(order) else order
 
 
+# --- regions as a table ----------------------------------------------------------------------------------
+
+
 class Region(NamedTuple):
-    """One superpixel. `score`: SeCAM_c(s), in units of the class score. `area`: share of the photo's pixels
-    that the network saw. `evidence`: share of all positive evidence Σ_s |s|·max(0, SeCAM_c(s)), in [0, 1].
-    `row`, `column`: its centre of mass, in pixels of the photograph.
+    """One superpixel. `score`: its average of the map, in the map's units. `area`: share of the photo's
+    pixels that the network saw. `evidence`: share of all positive evidence Σ_s |s|·max(0, score_s), in
+    [0, 1]; None for averages that add up to no score. `row`, `column`: its centre of mass, in pixels of the
+    photograph.
     """
 
     superpixel: int
     score: float
     area: float
-    evidence: float
+    evidence: float | None
     row: float
     column: float
 
@@ -107,9 +114,10 @@ class Regions(tuple[Region, ...]):
         return sum(region.area for region in self)
 
     @property
-    def evidence(self) -> float:
-        """Share of all positive evidence that the regions hold together, in [0, 1]."""
-        return sum(region.evidence for region in self)
+    def evidence(self) -> float | None:
+        """Share of all positive evidence that the regions hold together, in [0, 1]; None as for each."""
+        shares = [region.evidence for region in self]
+        return None if None in shares else sum(share for share in shares if share is not None)
 
     @property
     def superpixels(self) -> list[int]:
@@ -124,57 +132,86 @@ class Regions(tuple[Region, ...]):
         return file.getvalue()
 
     def _rows(self) -> list[list[str]]:
-        rows = [[str(r.superpixel), f"{r.score:.2f}", f"{r.area:.1%}", f"{r.evidence:.1%}"] for r in self]
-        return [*rows, ["together", "", f"{self.area:.1%}", f"{self.evidence:.1%}"]]
+        """Head, regions, and their sum; without a column for evidence where there is none."""
+        rows = [["superpixel", "score", "area", "evidence"]]
+        for r in self:
+            rows.append([str(r.superpixel), f"{r.score:.2f}", f"{r.area:.1%}", _percent(r.evidence)])
+        rows.append(["together", "", f"{self.area:.1%}", _percent(self.evidence)])
+        return rows if self.evidence is not None else [row[:3] for row in rows]
 
     def __repr__(self) -> str:
-        head = ["superpixel", "score", "area", "evidence"]
-        return "\n".join("  ".join(f"{cell:>10}" for cell in row) for row in [head, *self._rows()])
+        return "\n".join("  ".join(f"{cell:>10}" for cell in row) for row in self._rows())
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{n}</th>" for n in ("superpixel", "score", "area", "evidence"))
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._rows()
+        names, *rows = self._rows()
+        head = "".join(f"<th>{n}</th>" for n in names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-@dataclass(frozen=True, repr=False)
-class SeCAM:
-    """SeCAM of one class on one photograph.
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+# --- a map, averaged -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RegionMap:
+    """A heat map and its averages over regions; made by :func:`average`.
 
     Attributes:
-        image: the photograph (H, W, 3). `target`: the class, with score and probability.
-        heat: the CAM on the photograph (H, W), signed, NaN where the network saw nothing.
-        labels: the superpixels (H, W), 0 … n−1. `scores`: SeCAM_c(s), (n,).
+        heat: the map, signed, NaN where the network saw nothing.
+        labels: the regions (H, W), 0 … n−1. `scores`: the average of each, (n,).
+        statistic: what was taken for the average.
     """
 
-    image: Photo
-    target: ClassScore
-    heat: NDArray[np.float64]
+    heat: HeatMap
     labels: Labels
     scores: Scores
+    statistic: Statistic = "mean"
+
+    @property
+    def image(self) -> Photo:
+        """The photograph, (H, W, 3)."""
+        return self.heat.image
+
+    @property
+    def target(self) -> ClassScore | None:
+        """The class, with score and probability; None for a map that was brought along."""
+        return self.heat.target
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether Σ score × area is the map's mean, and that a score: only for means of such a map."""
+        return self.heat.adds_up and self.statistic == "mean"
+
+    @property
+    def title(self) -> str:
+        """What stands over its figure."""
+        return f"{self.heat.averaged}: {self.heat.subject}" if self.heat.subject else self.heat.averaged
 
     @property
     def map(self) -> NDArray[np.float64]:
-        """SeCAM as a picture: (H, W), constant on each superpixel, NaN where the network saw nothing."""
-        return np.where(np.isnan(self.heat), np.nan, paint(self.scores, self.labels))
+        """The averages as a picture: (H, W), constant on each region, NaN where the network saw nothing."""
+        return np.where(np.isnan(self.heat.values), np.nan, paint(self.scores, self.labels))
 
     def regions(self, *, top: int | None = None, threshold: float | None = None) -> Regions:
-        """The chosen superpixels as a table, best first; see :func:`select`."""
+        """The chosen regions as a table, best first; see :func:`select`."""
         chosen = select(self.scores, top=top, threshold=threshold)
-        seen = ~np.isnan(self.heat)
+        seen = ~np.isnan(self.heat.values)
         areas = np.bincount(self.labels[seen], minlength=len(self.scores))
         positive = areas * np.maximum(np.nan_to_num(self.scores), 0)
         total = positive.sum()
-        centres = ndimage.center_of_mass(np.ones_like(self.heat), self.labels, chosen) if len(chosen) else []
+        centres = ndimage.center_of_mass(np.ones(seen.shape), self.labels, chosen) if len(chosen) else []
         return Regions(
             Region(
                 superpixel=int(s),
                 score=float(self.scores[s]),
                 area=float(areas[s] / seen.sum()),
-                evidence=float(positive[s] / total),
+                evidence=float(positive[s] / total) if self.adds_up else None,
                 row=float(row),
                 column=float(column),
             )
@@ -183,55 +220,74 @@ class SeCAM:
 
     def mask(self, regions: Regions) -> Mask:
         """(H, W) mask of the regions' pixels that the network saw."""
-        return np.asarray(np.isin(self.labels, regions.superpixels) & ~np.isnan(self.heat))
+        return np.asarray(np.isin(self.labels, regions.superpixels) & ~np.isnan(self.heat.values))
 
     def __repr__(self) -> str:
-        return f"SeCAM for '{self.target.name}': {len(self.scores)} superpixels\n{self.regions(top=5)!r}"
+        return f"{self._told()}\n{self.regions(top=5)!r}"
 
     def _repr_html_(self) -> str:
-        return (
-            f"<p>SeCAM for '{html.escape(self.target.name)}': {len(self.scores)} superpixels</p>"
-            + self.regions(top=5)._repr_html_()
-        )
+        return f"<p>{html.escape(self._told())}</p>" + self.regions(top=5)._repr_html_()
+
+    def _told(self) -> str:
+        subject = f" for '{self.heat.subject}'" if self.heat.subject else ""
+        return f"{self.heat.averaged}{subject}: {len(self.scores)} superpixels"
+
+
+def average(heat: HeatMap, labels: NDArray[Any], statistic: Statistic = "mean") -> RegionMap:
+    """The averages of any heat map over regions: score_s = (1/|s|) Σ_{(x,y)∈s} M(x,y).
+
+    Args:
+        heat: from :func:`xaicore.heat_map`, or :meth:`xaicore.HeatMap.of` for a map that you bring.
+        labels: (H, W) whole numbers, from :func:`xaicore.superpixels` or your own.
+        statistic: "mean"; "max" and "median" are there for comparison, and add up to nothing.
+
+    Raises:
+        TypeError: a bare array for a map; it doesn't say of which photograph it is.
+        ValueError: another statistic, or a label map of another size than the map.
+    """
+    if not isinstance(heat, HeatMap):
+        raise TypeError("average() takes a HeatMap; wrap your own: HeatMap.of(values, photo, 'Grad-CAM').")
+    labels = check_labels(labels, heat.values.shape)
+    return RegionMap(heat, labels, superpixel_scores(heat.values, labels, statistic), statistic)
 
 
 def secam(
-    prediction: Prediction,
+    looks: Looks | Prediction,
     target: Target | None = None,
     *,
     segments: int | None = None,
-    method: Method = "slic",
+    segmenter: str = "slic",
     labels: NDArray[Any] | None = None,
     statistic: Statistic = "mean",
     alignment: Alignment = "half_pixel",
     **options: Any,
-) -> SeCAM:
+) -> RegionMap:
     """SeCAM of one class (by default the top class): CAM at image resolution, averaged over superpixels.
 
+    It is `average(heat_map(looks, target), superpixels(photo))`.
+
     Args:
-        segments, method, options: how to cut the photograph; see
+        segments, segmenter, options: how to cut the photograph; see
             :func:`xaicore.regions.segmenters.superpixels`.
         labels: your own (H, W) label map instead.
         statistic: "mean" is SeCAM; "max" and "median" are there for comparison.
         alignment: where the CAM's cells lie; see :func:`xaicore.maps.drawing.upsample`.
 
     Raises:
-        ValueError: an unknown class, method, statistic or alignment, or a label map of another size.
+        ValueError: an unknown class, segmenter, statistic or alignment, or a label map of another size.
     """
+    heat = heat_map(looks, target, alignment=alignment)
     if labels is None:
-        labels = superpixels(prediction.image, segments, method, **options)
-    elif segments is not None or method != "slic" or options:
-        raise ValueError("labels= is a finished label map; drop segments=, method= and their options.")
-    labels = check_labels(labels, prediction.image.shape[:2])
-    heat = heat_map(prediction, target, alignment)
-    return SeCAM(
-        prediction.image, prediction.score(target), heat, labels, superpixel_scores(heat, labels, statistic)
-    )
+        labels = superpixels(heat.image, segments, segmenter, **options)
+    elif segments is not None or segmenter != "slic" or options:
+        raise ValueError("labels= is a finished label map; drop segments=, segmenter= and their options.")
+    return average(heat, labels, statistic)
 
 
-def within_variance(heat: Floats, labels: Labels) -> float:
+def within_variance(heat: Floats | HeatMap, labels: Labels) -> float:
     """Σ_s |s|·Var_s(M) / Σ_s |s|: what averaging removes.  Var(CAM) = Var(SeCAM) + within_variance."""
-    labels = check_labels(labels, np.shape(heat))
-    seen = ~np.isnan(heat)
-    spread = np.asarray(heat)[seen] - superpixel_scores(heat, labels)[labels[seen]]
+    values = np.asarray(heat)
+    labels = check_labels(labels, values.shape)
+    seen = ~np.isnan(values)
+    spread = values[seen] - superpixel_scores(values, labels)[labels[seen]]
     return float(np.mean(spread**2))

@@ -1,43 +1,46 @@
-"""An explanation as a figure, in words, as a table, and as the code that makes it again."""
+"""An explanation as a figure, in words, and as a table."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from xaicore.explanation import Explanation, Settings
-from xaicore.pictures.geometry import Resize
-from xaicore.pictures.sources import Picture, quoted
+from xaicore.explanation import Explanation
 from xaicore.regions.averages import Regions
 from xaicore.show.figures import add_colour_bar, show_images
-from xaicore.show.painting import cut_out, outlines, overlay
+from xaicore.show.painting import cut_out, mark_boundaries, overlay
 
 
 def same_units(explanations: Sequence[Explanation]) -> bool:
-    """Whether the maps are in units of one network's scores, so that one colour scale may hold them all."""
-    first, *rest = (e.prediction for e in explanations)
-    return all(
-        np.array_equal(first.class_weights, p.class_weights) and np.array_equal(first.bias, p.bias)
-        for p in rest
-    )
+    """Whether the maps are of one network and in one unit, so that one colour scale may hold them all."""
+    first, *rest = explanations
+    return all(_same_network(first, e) and _unit(first) == _unit(e) for e in rest)
+
+
+def _same_network(a: Explanation, b: Explanation) -> bool:
+    p, q = a.prediction, b.prediction
+    return np.array_equal(p.class_weights, q.class_weights) and np.array_equal(p.bias, q.bias)
+
+
+def _unit(e: Explanation) -> tuple[str, str]:
+    """What the map is in; maps that add up to no score are comparable within their kind alone."""
+    return e.heat.unit, "" if e.heat.adds_up else e.heat.kind
 
 
 def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figure:
-    """One row for each explanation: photograph, map, and for SeCAM the regions kept.
+    """One row for each explanation: photograph, map, and with superpixels the regions kept.
 
-    The colour scale ends at the largest |CAM|, so it stays when CAM is changed for SeCAM. All rows share it
-    if :func:`same_units`; else each row has its own. Wide photographs stand one below the
-    other. `names`: what stands over the photographs.
+    The colour scale ends at the map's largest absolute value before it was averaged, so it stays when
+    superpixels are chosen. All rows share it if :func:`same_units`; else each row has its own. Wide
+    photographs stand one below the other. `names`: what stands over the photographs.
     """
-    limits = [float(np.nanmax(np.abs(e.result.heat))) or 1.0 for e in explanations]
+    limits = [float(np.nanmax(np.abs(e.heat.values))) or 1.0 for e in explanations]
     together = same_units(explanations)
     if together:
         limits = [max(limits)] * len(limits)
@@ -46,24 +49,22 @@ def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figu
     wide = all(e.map.shape[1] > 2 * e.map.shape[0] for e in explanations)
     columns = 1 if wide else each
     for i, (e, limit) in enumerate(zip(explanations, limits, strict=True)):
-        tinted = overlay(e.prediction.image, e.map, limit, e.settings.opacity)
-        if e.regions is not None:
-            tinted = outlines(tinted, e.result.labels, (255, 255, 255))
-        panels += [e.prediction.image, tinted]
-        words = f"{'CAM' if e.regions is None else 'SeCAM'}: {e.target.name}"
-        titles += [names[i] if i < len(names) else "photograph", words]
-        if e.regions is not None:
-            panels.append(cut_out(e.prediction.image, e.result.mask(e.regions)))
+        tinted = overlay(e.heat.image, e.map, limit, e.settings.opacity)
+        if e.averages is not None:
+            tinted = mark_boundaries(tinted, e.averages.labels, (255, 255, 255))
+        panels += [e.heat.image, tinted]
+        titles += [names[i] if i < len(names) else "photograph", e.title]
+        if e.averages is not None and e.regions is not None:
+            panels.append(cut_out(e.heat.image, e.averages.mask(e.regions)))
             titles.append(f"{len(e.regions)} regions: {e.regions.area:.0%} of area")
     letters = 54 // columns  # of a title, on one line above its panel
     figure = show_images(panels, ["\n".join(textwrap.wrap(t, letters)) for t in titles], columns, 5.4)
-    label = "evidence (units of the score)"
     if together:
-        add_colour_bar(figure, limits[0], label)
+        add_colour_bar(figure, limits[0], explanations[0].heat.label)
         return figure
     rows = [figure.axes[i : i + each] for i in range(0, len(panels), each)]
-    for row, limit in zip(rows, limits, strict=True):
-        add_colour_bar(figure, limit, label, row)
+    for e, row, limit in zip(explanations, rows, limits, strict=True):
+        add_colour_bar(figure, limit, e.heat.label, row)
     return figure
 
 
@@ -80,85 +81,79 @@ def describe(explanations: Sequence[Explanation]) -> str:
     """The same in words: score, completeness, regions, and whether the colours may be compared."""
     lines = list(dict.fromkeys(str(e.prediction.provenance).split("\n")[0] + "." for e in explanations))
     for e in explanations:
-        kind = "difference of the scores" if e.contrast else "score"
-        among = " among the two" if e.contrast else ""
-        lines.append(
-            f"{e.target.name}: {kind} {e.target.score:.2f}, probability{among} {e.target.probability:.1%}. "
-            f"Mean of the map {e.cells.mean():.2f} + bias {e.bias:.2f} = "
-            f"{e.cells.mean() + e.bias:.2f}."
-        )
-        if e.regions is not None:
-            lines.append(
-                f"{len(e.regions)} of {len(e.result.scores)} superpixels hold {e.regions.evidence:.0%} of "
-                f"the positive evidence on {e.regions.area:.0%} of the area."
-            )
+        lines += [_score(e), *_regions(e)]
         if not np.nanmax(e.map) > 0:
             lines.append("There is no positive evidence for this class.")
     if len(explanations) > 1:
-        lines.append(
-            "Both maps are in units of one network's scores and share a colour scale."
-            if same_units(explanations)
-            else "The two networks' scores have different units, so each map has its own colour scale: "
-            "compare where the colours lie, not how strong they are."
-        )
+        lines.append(_comparison(explanations))
     return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What code needs to make one :class:`Explanation` again; `model` is a line of code, as in Picture."""
+def _score(e: Explanation) -> str:
+    """What the network says of the class, and whether the map adds up to it."""
+    heat, target = e.heat, e.prediction.score(e.settings.target)
+    if heat.total is None or heat.bias is None:
+        return (
+            f"{heat.title}: score of {target.name} {target.score:.2f}, probability {target.probability:.1%}. "
+            f"The map is in {heat.unit}, and adds up to no score."
+        )
+    mean = float(heat.cells[0].mean())
+    sum_ = f"Mean of the map {mean:.2f} + bias {heat.bias:.2f} = {mean + heat.bias:.2f}."
+    if not heat.rivals:
+        return f"{heat.subject}: score {heat.total:.2f}, probability {target.probability:.1%}. {sum_}"
+    if len(heat.rivals) == 1:
+        share = 1 / (1 + np.exp(-heat.total))  # softmax of the two scores alone
+        return (
+            f"{heat.subject}: difference of the scores {heat.total:.2f}, probability among the two "
+            f"{share:.1%}. {sum_}"
+        )
+    return (
+        f"{heat.subject}: {heat.total:.2f} above the mean score of the {len(heat.rivals)} others, "
+        f"probability {target.probability:.1%}. {sum_}"
+    )
 
-    picture: Picture
-    model: str
-    provenance: str
-    target: int
-    name: str
-    rival: int | None
 
-
-def snippet(recipes: Sequence[Recipe], settings: Settings, resize: Resize, names: Sequence[str] = ()) -> str:
-    """Code that gives the same figure and table in a fresh kernel: it leaves `explanations` and `figure`."""
-    code = "\n".join([r.picture.code + r.model for r in recipes])
-    needed = [n for n in ("read_url", "shrink") if f"{n}(" in code]
-    lines = [f"# Made with xaicore {importlib.metadata.version('xaicore')}"]
-    lines += dict.fromkeys(f"# {r.provenance}" for r in recipes)
-    lines += [
-        "import xaicore",
-        "from xaicore.explanation import Settings, explain",
-        *(["from xaicore.networks.load import load_torchvision"] if "load_torchvision(" in code else []),
-        *([f"from xaicore.pictures.sources import {', '.join(needed)}"] if needed else []),
-        "from xaicore.show import draw",
-        "",
-        "settings = Settings(",
-        *(f"    {k}={quoted(v) if isinstance(v, str) else repr(v)}," for k, v in asdict(settings).items()),
-        ")",
-        "explanations = []",
+def _regions(e: Explanation) -> list[str]:
+    if e.averages is None or e.regions is None:
+        return []
+    kept = f"{len(e.regions)} of {len(e.averages.scores)} superpixels"
+    if e.regions.evidence is None:
+        return [f"{kept} are kept: {e.regions.area:.0%} of the area."]
+    return [
+        f"{kept} hold {e.regions.evidence:.0%} of the positive evidence on {e.regions.area:.0%} of the area."
     ]
-    loaded = ""
-    for recipe in recipes:
-        lines.append("")
-        if recipe.model != loaded:
-            lines.append(f"model = {recipe.model}")
-        loaded = recipe.model
-        if recipe.picture.original is not None:
-            lines.append("# the file that you uploaded; Save puts it beside this code")
-        rival = "" if recipe.rival is None else f", rival={recipe.rival}"
-        lines += [
-            f"photo = {recipe.picture.code}",
-            f'prediction = model.predict(photo, resize="{resize}")',
-            f"# class {recipe.target} is {recipe.name}",
-            f"explanations.append(explain(prediction, settings, {recipe.target}{rival}))",
-        ]
-    lines += ["", f"figure = draw(explanations, [{', '.join(map(quoted, names))}])"]
-    if settings.method == "secam":
-        lines.append("print(explanations[0].regions)")
-    return "\n".join(lines) + "\n"
+
+
+def _comparison(explanations: Sequence[Explanation]) -> str:
+    if not same_units(explanations):
+        different = (
+            "The two networks' scores have different units"
+            if all(e.heat.adds_up for e in explanations)
+            else "The two maps have different units"
+        )
+        return (
+            f"{different}, so each map has its own colour scale: compare where the colours lie, not how "
+            "strong they are."
+        )
+    if not explanations[0].heat.adds_up:
+        return "Both maps are of one network and of one kind, and share a colour scale."
+    return "Both maps are in units of one network's scores and share a colour scale."
 
 
 def table(explanations: Sequence[Explanation]) -> str:
-    """The region tables as CSV; with more than one, a first column says which (A, B)."""
-    parts = [(e.regions or Regions()).to_csv().splitlines() for e in explanations]
+    """The region tables as CSV; with more than one, a first column says which (A, B).
+
+    Without superpixels: the map's cells, one row each, as row, column and value.
+    """
+    parts = [_rows(e).splitlines() for e in explanations]
     if len(parts) == 1:
         return "\n".join(parts[0]) + "\n"
     rows = [f"{'AB'[i]},{row}" for i, part in enumerate(parts) for row in part[1:]]
     return "\n".join([f"map,{parts[0][0]}", *rows]) + "\n"
+
+
+def _rows(e: Explanation) -> str:
+    if e.averages is not None:
+        return (e.regions or Regions()).to_csv()
+    rows = [f"{y},{x},{v:.6g}" for y, row in enumerate(e.heat.cells[0]) for x, v in enumerate(row)]
+    return "\n".join(["row,column,value", *rows]) + "\n"

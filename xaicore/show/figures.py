@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xaicore.maps.cells import Floats
+from xaicore.maps.heat import HeatMap
 from xaicore.pictures.reading import Photo
-from xaicore.regions.averages import Regions, SeCAM
-from xaicore.show.painting import DIVERGING, _limit, cut_out, outlines, overlay
+from xaicore.regions.averages import RegionMap, Regions
+from xaicore.show.painting import DIVERGING, colour_limit, cut_out, mark_boundaries, overlay
 from xaicore.show.style import WIDTH
 
 
@@ -51,7 +52,7 @@ def show_images(
 
 def show_maps(
     image: Photo | Sequence[Photo],
-    heats: Sequence[Floats],
+    heats: Sequence[Floats | HeatMap],
     titles: Sequence[str] | None = None,
     columns: int = 3,
     limit: float | None = None,
@@ -64,7 +65,7 @@ def show_maps(
     Shared, because two maps can be compared only on one scale. `photo=True` puts the bare photograph first.
     """
     pictures = [image] * len(heats) if isinstance(image, np.ndarray) else list(image)
-    limit = _limit(heats) if limit is None else limit
+    limit = colour_limit(heats) if limit is None else limit
     panels = [overlay(p, heat, limit) for p, heat in zip(pictures, heats, strict=True)]
     names = list(titles) if titles else None
     if photo:
@@ -92,18 +93,25 @@ def add_colour_bar(figure: Figure, limit: float, label: str, axes: Sequence[Axes
     bar.outline.set_visible(False)
 
 
-def show_secam(result: SeCAM, regions: Regions | None = None, columns: int = 2, width: float = 4.4) -> Figure:
-    """Photograph, CAM, SeCAM and, if `regions` are given, the photograph cut down to them."""
-    limit = _limit([result.heat])
+def show_regions(
+    result: RegionMap, regions: Regions | None = None, columns: int = 2, width: float = 4.4
+) -> Figure:
+    """Photograph, map, its averages and, if `regions` are given, the photograph cut down to them.
+
+    For averages of any map: the titles and the colour bar say which.
+    """
+    heat = result.heat
+    limit = colour_limit([heat])
     panels = [
         result.image,
-        overlay(result.image, result.heat, limit),
-        outlines(overlay(result.image, result.map, limit), result.labels, (255, 255, 255)),
+        overlay(result.image, heat, limit),
+        mark_boundaries(overlay(result.image, result.map, limit), result.labels, (255, 255, 255)),
     ]
-    titles = ["photograph", "CAM", "SeCAM"]
+    titles = ["photograph", heat.name, heat.averaged]
     if regions is not None:
         panels.append(cut_out(result.image, result.mask(regions)))
         titles.append(f"{len(regions)} regions: {regions.area:.0%} of area")
     figure = show_images(panels, titles, columns, width)
-    add_colour_bar(figure, limit, f"evidence for '{result.target.name}' (units of the score)")
+    what = "evidence" if heat.adds_up else heat.name
+    add_colour_bar(figure, limit, f"{what} for '{heat.subject}' ({heat.unit})")
     return figure

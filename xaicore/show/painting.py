@@ -18,6 +18,7 @@ from skimage.color import rgb2gray
 from skimage.segmentation import find_boundaries
 
 from xaicore.maps.cells import Floats
+from xaicore.maps.heat import HeatMap
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import Mask
 from xaicore.regions.segmenters import Labels
@@ -28,7 +29,7 @@ DIVERGING = LinearSegmentedColormap.from_list("evidence", [AGAINST, (1, 1, 1), F
 STRIPE = 12  # pixels, at a photo height of 300
 
 
-def overlay(image: Photo, heat: Floats, limit: float | None = None, opacity: float = 0.8) -> Photo:
+def overlay(image: Photo, heat: Floats | HeatMap, limit: float | None = None, opacity: float = 0.8) -> Photo:
     """Lay a signed (H, W) map over the grey photograph; NaN (never seen by the network) becomes striped.
 
     Args:
@@ -39,13 +40,14 @@ def overlay(image: Photo, heat: Floats, limit: float | None = None, opacity: flo
     Raises:
         ValueError: a map of another size than the photograph.
     """
-    if np.shape(heat) != image.shape[:2]:
+    heat = np.asarray(heat)
+    if heat.shape != image.shape[:2]:
         raise ValueError(
-            f"The map has shape {np.shape(heat)}, the photograph {image.shape[:2]}. Draw the map onto the "
+            f"The map has shape {heat.shape}, the photograph {image.shape[:2]}. Draw the map onto the "
             "photograph first: xaicore.on_photo(map, prediction.geometry)."
         )
     unseen = np.isnan(heat)
-    limit = _limit([heat]) if limit is None else limit
+    limit = colour_limit([heat]) if limit is None else limit
     value = np.clip(np.nan_to_num(heat) / limit, -1, 1)
     colour = np.where(value[..., None] < 0, AGAINST, FOR)
     grey = 0.25 + 0.7 * rgb2gray(image)[..., None]
@@ -53,8 +55,11 @@ def overlay(image: Photo, heat: Floats, limit: float | None = None, opacity: flo
     return _stripes(_bytes(alpha * colour + (1 - alpha) * grey), unseen)
 
 
-def outlines(image: Photo, labels: Labels, colour: tuple[int, int, int] = (255, 220, 0)) -> Photo:
-    """Draw the borders between superpixels onto a copy of the picture; thicker on larger pictures."""
+def mark_boundaries(image: Photo, labels: Labels, colour: tuple[int, int, int] = (255, 220, 0)) -> Photo:
+    """Draw the borders between superpixels onto a copy of the picture; thicker on larger pictures.
+
+    skimage.segmentation.mark_boundaries draws them one pixel wide, which a large photograph hides.
+    """
     drawn = image.copy()
     border = find_boundaries(labels, mode="inner", background=-1)
     for _ in range(round(max(image.shape[:2]) / 700)):
@@ -84,6 +89,6 @@ def _stripes(picture: Photo, where: Mask) -> Photo:
     return picture
 
 
-def _limit(heats: Sequence[Floats]) -> float:
+def colour_limit(heats: Sequence[Floats | HeatMap]) -> float:
     """One symmetric limit for several maps: their largest |M|, or 1 where all are zero."""
-    return max((float(np.nanmax(np.abs(heat))) for heat in heats), default=0.0) or 1.0
+    return max((float(np.nanmax(np.abs(np.asarray(heat)))) for heat in heats), default=0.0) or 1.0

@@ -1,0 +1,174 @@
+"""From looks to heat: a signed map on the photograph's own pixels that says what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xaicore.maps.cells import OTHERS, RIVALS, Floats, rival_shares
+from xaicore.maps.drawing import Alignment, on_photo
+from xaicore.maps.kinds import Kind, find_kind
+from xaicore.networks.looks import Looks, as_looks
+from xaicore.networks.prediction import ClassScore, Prediction, Target
+from xaicore.pictures.reading import Photo
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeatMap:
+    """A signed map on a photograph. NumPy reads it as its `values`, so any function of a map takes it.
+
+    Attributes:
+        values: (H, W), NaN where the network saw nothing. `image`: the photograph, (H, W, 3).
+        name: what kind of map it is, in a figure's words ("CAM"), and `averaged`: what its averages on
+            superpixels are called ("SeCAM").
+        subject: what it is of ("tabby, not tiger cat").
+        unit: what the values are in.
+        kind: the name of the kind, "" for a map that was brought along.
+        target: the class, with score and probability; None for a map that was brought along.
+        rivals: class index → share q_j; empty where there are none.
+        cells: the map on the grid of each look before it was drawn, (h, w) each.
+        total: S_c − Σ q_j S_j, what mean(cells[0]) + bias comes to; None for a map that adds up to no score.
+        bias: b_c − Σ q_j b_j; None for such a map.
+    """
+
+    values: NDArray[np.float64]
+    image: Photo
+    name: str
+    averaged: str
+    subject: str
+    unit: str
+    kind: str = ""
+    target: ClassScore | None = None
+    rivals: Mapping[int, float] | None = None
+    cells: tuple[Floats, ...] = ()
+    total: float | None = None
+    bias: float | None = None
+
+    @classmethod
+    def of(
+        cls, values: Floats, image: Photo, name: str, subject: str = "", unit: str = "its own units"
+    ) -> HeatMap:
+        """A map that another method made, such as Grad-CAM of a network without global average pooling.
+
+        Args:
+            values: (H, W), one for each pixel of `image`; NaN where nothing is known.
+            name: the method, as a figure should call it. `subject`: what the map is of.
+
+        Raises:
+            ValueError: a map of another size than the photograph, or without a single number.
+        """
+        drawn = np.asarray(values, dtype=np.float64)
+        if drawn.shape != image.shape[:2]:
+            raise ValueError(
+                f"The map has shape {drawn.shape}, the photograph {image.shape[:2]}. Enlarge the map to the "
+                "photograph's pixels first: skimage.transform.resize(map, photo.shape[:2], order=1)."
+            )
+        if not np.isfinite(drawn).any() or np.isinf(drawn).any():
+            raise ValueError("The map holds infinite values, or no number at all.")
+        return cls(drawn, image, name, f"{name} by regions", subject, unit)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the map sums to a score, or to a difference of scores."""
+        return self.total is not None
+
+    @property
+    def title(self) -> str:
+        """What stands over its figure."""
+        return f"{self.name}: {self.subject}" if self.subject else self.name
+
+    @property
+    def label(self) -> str:
+        """What stands under its colour bar."""
+        return f"evidence ({self.unit})" if self.adds_up else f"{self.name} ({self.unit})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)
+
+    def __repr__(self) -> str:
+        height, width = self.values.shape
+        return f"{self.title}: {height}×{width} pixels, {self.unit}"
+
+
+def heat_map(
+    looks: Looks | Prediction,
+    target: Target | None = None,
+    kind: str = "cam",
+    against: Target | None = None,
+    *,
+    alignment: Alignment = "half_pixel",
+) -> HeatMap:
+    """The map of one class on the photograph's own pixels.
+
+    Args:
+        looks: what the network saw: `model.predict(photo)` for one input size, or
+            `model.look(photo, scales=(1, 2))` for several.
+        target: the class, by name or index; by default the top class of the first look.
+        kind: a name in :data:`xaicore.maps.kinds.KINDS`: "cam", "contrast", "focus" or one of yours.
+        against: what a kind with rivals is set against: "rivals", "others" or a class; see
+            :func:`xaicore.maps.cells.rival_shares`. Each look has rivals of its own.
+        alignment: where the cells lie; see :func:`xaicore.maps.drawing.upsample`.
+
+    Raises:
+        ValueError: an unknown kind, class or alignment; a class against itself; `against` for a kind that
+            takes no rivals; one look for a kind that compares several.
+    """
+    what, seen = find_kind(kind), as_looks(looks)
+    if against is not None and what.against is None:
+        raise ValueError(f"kind={kind!r} is a map of one class, without against=. Choose kind='contrast'.")
+    used = seen.predictions[: None if what.fuse else 1]
+    if len(used) < len(what.scales):
+        raise ValueError(
+            f"kind={kind!r} compares input sizes, and these are looks at {len(used)}. "
+            f"Look again: model.look(photo, scales={what.scales})."
+        )
+    c = seen.first.index(target)
+    against = what.against if against is None else against
+    shares = [{} if against is None else rival_shares(look, c, against) for look in used]
+    cells = tuple(_checked(what, look, what.cells(look, c, q)) for look, q in zip(used, shares, strict=True))
+    drawn = [on_photo(m, look.geometry, alignment) for m, look in zip(cells, used, strict=True)]
+    values = what.fuse(drawn) if what.fuse else drawn[0]
+    rivals = shares[0]
+    return HeatMap(
+        values=np.asarray(values, dtype=np.float64),
+        image=seen.first.image,
+        name=what.title,
+        averaged=what.averaged,
+        subject=_subject(seen.first, c, against, rivals),
+        unit=what.unit,
+        kind=what.name,
+        target=seen.first.score(c),
+        rivals=rivals,
+        cells=cells,
+        total=_in_contrast(seen.first.scores, c, rivals) if what.adds_up else None,
+        bias=_in_contrast(seen.first.bias, c, rivals) if what.adds_up else None,
+    )
+
+
+def _checked(what: Kind, look: Prediction, cells: Floats) -> Floats:
+    if np.shape(cells) != look.feature_maps.shape[-2:] or not np.isfinite(cells).all():
+        raise ValueError(
+            f"The kind {what.name!r} gave a map of shape {np.shape(cells)}; it has to give one finite "
+            f"number for each of the {look.feature_maps.shape[-2:]} cells."
+        )
+    return np.asarray(cells)
+
+
+def _in_contrast(values: Floats, c: int, rivals: Mapping[int, float]) -> float:
+    """v_c − Σ q_j v_j."""
+    return float(values[c]) - sum(share * float(values[j]) for j, share in rivals.items())
+
+
+def _subject(prediction: Prediction, c: int, against: Target | None, rivals: Mapping[int, float]) -> str:
+    name = prediction.categories[c]
+    if against is None:
+        return name
+    if against == OTHERS:
+        return f"{name}, not the other classes"
+    if against == RIVALS:
+        return f"{name}, not its {len(rivals)} strongest rivals"
+    return f"{name}, not {prediction.categories[next(iter(rivals))]}"
