@@ -3,7 +3,7 @@
     settings = Settings(kind="focus", segmenter="felzenszwalb")
     explanation = explain(settings.look(model, "photo.jpg"), settings)
 
-The command line, the form, the chapters and the benchmarks all go through it; :mod:`xaicore.show` makes
+The command line, the form, the chapters and the benchmarks all go through it; `xaicore.show` makes
 figures, words, tables, records and code of an explanation.
 """
 

@@ -4,6 +4,7 @@
 - ``colab:`` and ``repo:`` links are written once, from ``repository.url`` in ``_config.yml``.
 - ``{notebook-image}`` shows a picture from a notebook's committed output; ``{photo-credits}`` shows the
   sample photographs that ``xaicore.pictures.samples`` names.
+- ``{map-kinds}``, ``{segmenters}`` and ``{layers}`` list what the package holds.
 - The prompt of a folded cell says whether it hides code or a solution.
 - Docstrings and signatures reach the API page as they were written.
 """
@@ -32,6 +33,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book"))  # for layers, which stands beside this folder
+import layers  # noqa: E402
+
 SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png"}
 
 # What tex-chtml.js fetches at run time; the package ships ten times as much.
@@ -182,6 +186,84 @@ class PhotoCredits(SitePicture):
         return nodes.container("", picture, nodes.paragraph("", "", nodes.literal(text=name)))
 
 
+class PackageTable(SphinxDirective):
+    """A table of what the package holds, a row each; the first cell of a row is code."""
+
+    head: tuple[str, ...] = ()
+
+    def rows(self) -> list[tuple[str, ...]]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        table, group = nodes.table(classes=["package"]), nodes.tgroup(cols=len(self.head))
+        group += [nodes.colspec(colwidth=1) for _ in self.head]
+        group += nodes.thead("", self._row(self.head, code=False))
+        group += nodes.tbody("", *(self._row(row) for row in self.rows()))
+        table += group
+        return [table]
+
+    @staticmethod
+    def _row(cells: tuple[str, ...], code: bool = True) -> nodes.row:
+        made = nodes.row()
+        for i, text in enumerate(cells):
+            word = nodes.literal(text=text) if code and i == 0 else nodes.Text(text)
+            made += nodes.entry("", nodes.paragraph("", "", word))
+        return made
+
+
+class MapKinds(PackageTable):
+    """``{map-kinds}``: the registered kinds of map."""
+
+    head = ("kind", "what it shows", "looks at", "set against", "adds up")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        from xaicore.maps import kinds
+
+        self.env.note_dependency(str(kinds.__file__))
+        return [
+            (
+                kind.name,
+                kind.help,
+                " and ".join(f"{scale:g}×" for scale in kind.scales) + " the input size",
+                "nothing" if kind.against is None else f"{kind.against}, unless told otherwise",
+                "yes" if kind.adds_up else "no",
+            )
+            for kind in kinds.KINDS.values()
+        ]
+
+
+class Segmenters(PackageTable):
+    """``{segmenters}``: the registered segmenters."""
+
+    head = ("segmenter", "what it is", "how many superpixels")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        from xaicore.regions import segmenters
+
+        self.env.note_dependency(str(segmenters.__file__))
+        return [
+            (
+                one.name,
+                one.help,
+                "about as many as asked for" if one.counted else f"its own number; {one.knobs}",
+            )
+            for one in segmenters.SEGMENTERS.values()
+        ]
+
+
+class Layers(PackageTable):
+    """``{layers}``: the subpackages from the highest down, and what each imports from."""
+
+    head = ("part", "modules", "imports from")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        seen = layers.arrows()
+        return [
+            (room, ", ".join(filter(None, modules)), ", ".join(r for r in layers.rooms() if r in seen[room]))
+            for room, modules in layers.rooms().items()
+        ]
+
+
 def skip_field_numbers(_app: Sphinx, _what: str, _name: str, member: object, *_: object) -> bool | None:
     """Leave out "Alias for field number 0" under each named tuple, whose docstring tells the fields."""
     return True if str(member.__doc__).startswith("Alias for field number") else None
@@ -201,4 +283,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-skip-member", skip_field_numbers)
     app.add_directive("notebook-image", NotebookImage)
     app.add_directive("photo-credits", PhotoCredits)
+    app.add_directive("map-kinds", MapKinds)
+    app.add_directive("segmenters", Segmenters)
+    app.add_directive("layers", Layers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,6 @@
-"""Protocols that judge a map: where its evidence lies, what happens when that is removed, how sure we are.
+"""Where a map's evidence lies, against a mask of where it should: shares, maxima, overlap at a matched area.
 
-Every protocol is a pure function. A map is a signed (H, W) array; a mask is a (H, W) array of booleans; a
-`ScoreFunction` takes pictures (N, H, W, 3) uint8 and gives N numbers, such as the probability of one class.
+Every protocol is a pure function. A map is a signed (H, W) array; a mask is a (H, W) array of booleans.
 
 Two traps are closed here. A map that is constant on regions ties with itself, so "the top 10 % of pixels" is
 not defined by it: :func:`top_pixels` always marks exactly the number asked for. And a maximum that many

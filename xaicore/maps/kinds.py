@@ -2,8 +2,8 @@
 
 A kind is a function from one look of the network, a class and its rivals to a signed map on the cells; the
 registry adds what it is called and how the looks at several input sizes are fused. The command line, the
-form, the playground and :func:`xaicore.heat_map` all offer what is registered here. Your own kind is one
-decorated function::
+form and :func:`xaicore.maps.heat.heat_map` all offer what is registered here. Your own kind is one decorated
+function::
 
     @map_kind("strongest cell", scales=(1,))
     def strongest_cell(prediction, c, shares):

@@ -76,7 +76,8 @@ class Preprocessing:
 
 @dataclass(frozen=True, repr=False)
 class GapClassifier:
-    """A verified GAP classifier. Make one with :func:`load_resnet50` or :func:`gap_classifier`.
+    """A verified GAP classifier. Make one with :func:`gap_classifier`, or
+    :func:`xaicore.networks.load.load_resnet50`.
 
     Attributes:
         network: the whole network, in evaluation mode.

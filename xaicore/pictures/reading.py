@@ -1,7 +1,6 @@
-"""Pictures: read any of them safely, name the sample photographs, and keep track of which pixel is where.
+"""Read any picture safely: from a path, bytes, an open file, a PIL image or an array.
 
-A picture is an array of shape (H, W, 3), uint8, sRGB. A :class:`Geometry` says where each of its pixels
-lands in the network's input, so that a map can be drawn back onto the right pixels of the photograph.
+A picture is an array of shape (H, W, 3), uint8, sRGB, upright and without transparency.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Photographs and networks from anywhere, each with the line of code that fetches it again.
+"""Photographs from anywhere, each with the line of code that fetches it again.
 
-A photograph may be a sample, a file, a web page's, or come by upload or camera; a network ResNet50 with any
-of its weights, or another of torchvision's CNNs.
+One may be a sample, a file, a web page's, or come by upload or camera.
 """
 
 from __future__ import annotations

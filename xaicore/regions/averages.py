@@ -237,8 +237,9 @@ def average(heat: HeatMap, labels: NDArray[Any], statistic: Statistic = "mean") 
     """The averages of any heat map over regions: score_s = (1/|s|) Σ_{(x,y)∈s} M(x,y).
 
     Args:
-        heat: from :func:`xaicore.heat_map`, or :meth:`xaicore.HeatMap.of` for a map that you bring.
-        labels: (H, W) whole numbers, from :func:`xaicore.superpixels` or your own.
+        heat: from :func:`xaicore.maps.heat.heat_map`, or :meth:`xaicore.maps.heat.HeatMap.of` for a map that
+            you bring.
+        labels: (H, W) whole numbers, from :func:`xaicore.regions.segmenters.superpixels` or your own.
         statistic: "mean"; "max" and "median" are there for comparison, and add up to nothing.
 
     Raises:
