@@ -10,7 +10,7 @@ pixels share is no single point: :func:`pointing_hit` counts the share of them t
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from xaicore.maps.cells import Floats
@@ -19,7 +19,7 @@ from xaicore.regions.averages import Mask
 Values = NDArray[np.float64]
 
 
-def positive_share(heat: Floats, mask: Mask) -> float:
+def positive_share(heat: ArrayLike, mask: Mask) -> float:
     """Σ_(mask) max(0, M) / Σ max(0, M): the share of the positive evidence inside the mask, in [0, 1].
 
     With an object's outline as mask, this is the energy-based pointing game (Wang et al. 2020, section 4.3);
@@ -35,7 +35,7 @@ def positive_share(heat: Floats, mask: Mask) -> float:
     return float(positive[mask].sum() / total) if total > 0 else 0.0
 
 
-def pointing_hit(heat: Floats, mask: Mask, tolerance: float = 15) -> float:
+def pointing_hit(heat: ArrayLike, mask: Mask, tolerance: float = 15) -> float:
     """Does the map's maximum lie on the object or within `tolerance` pixels of it? In [0, 1].
 
     The pointing game of Zhang et al. 2018 (section 4.1). Where k pixels share the maximum, the share of those
@@ -52,7 +52,7 @@ def pointing_hit(heat: Floats, mask: Mask, tolerance: float = 15) -> float:
     return float(near[heat == heat.max()].mean())
 
 
-def top_pixels(heat: Floats, count: int, seed: int = 0) -> Mask:
+def top_pixels(heat: ArrayLike, count: int, seed: int = 0) -> Mask:
     """Mask of exactly `count` pixels with the highest values; ties fall in an order drawn from `seed`.
 
     Raises:
@@ -66,13 +66,14 @@ def top_pixels(heat: Floats, count: int, seed: int = 0) -> Mask:
     return mask.reshape(heat.shape)
 
 
-def ranking(heat: Floats, seed: int = 0) -> NDArray[np.intp]:
+def ranking(heat: ArrayLike, seed: int = 0) -> NDArray[np.intp]:
     """Flat indices of the pixels, highest value first; ties fall in an order drawn from `seed`."""
-    shuffle = np.random.default_rng(seed).permutation(heat.size)
-    return np.asarray(shuffle[np.argsort(-np.ravel(heat)[shuffle], kind="stable")])
+    values = np.ravel(np.asarray(heat))
+    shuffle = np.random.default_rng(seed).permutation(values.size)
+    return np.asarray(shuffle[np.argsort(-values[shuffle], kind="stable")])
 
 
-def overlap_at_area(heat: Floats, mask: Mask, seed: int = 0) -> float:
+def overlap_at_area(heat: ArrayLike, mask: Mask, seed: int = 0) -> float:
     """Intersection over union of the mask and as many of the map's highest pixels, in [0, 1].
 
     Both have the same area A, so maps are compared at a matched area, and IoU = |∩| / (2A − |∩|).
@@ -88,7 +89,7 @@ def overlap_at_area(heat: Floats, mask: Mask, seed: int = 0) -> float:
     return both / (2 * area - both)
 
 
-def check_pair(heat: Floats, mask: Mask | None) -> tuple[Floats, Mask]:
+def check_pair(heat: ArrayLike, mask: Mask | None) -> tuple[Floats, Mask]:
     """Map and mask as arrays of one size (H, W); ValueError where they aren't, or where the map holds NaN."""
     heat = np.asarray(heat)
     mask = np.ones(heat.shape, bool) if mask is None else np.asarray(mask, bool)

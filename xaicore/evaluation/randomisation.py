@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import stats
 from torch import nn
-
-from xaicore.maps.cells import Floats
 
 
 def cascading_randomisation(
@@ -42,7 +41,7 @@ def cascading_randomisation(
             yield name, copy.deepcopy(network)
 
 
-def rank_correlation(a: Floats, b: Floats) -> float:
+def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman's ρ of two maps, in [−1, 1], signed: an inverted map is −1. NaN if one of them is constant."""
     a, b = np.ravel(a), np.ravel(b)
     if a.shape != b.shape:
