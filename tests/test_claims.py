@@ -1,6 +1,7 @@
 """A claim shows its sentence and evidence, and a false one says which sentence is false."""
 
 import html
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xaicore.book.claims import ClaimError, claim
+from xaicore.evaluation.statistics import Interval
 
 
 def test_sentence_and_evidence_are_shown():
@@ -116,3 +118,153 @@ def test_values_read_well(value, text):
 def test_evidence_is_escaped(text):
     shown = claim("It holds.", True, name="it", value=1, note=text)._repr_html_()
     assert f"<td>{html.escape(text)}</td>" in shown
+
+
+# --- a sentence is filled in from its evidence -----------------------------------------------------------
+
+FOUND = SimpleNamespace(name="espresso", probability=0.9926)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("{value:.0%} of {n:,}", "25% of 1,200"),
+        ("{value} of {n}", "0.25 of 1,200"),  # without a format, as in the evidence
+        ("{low:+.2f} to {high:+.2f}", "-0.10 to +0.40"),
+        ("{without_it:percent}, {nothing:percent}, {value:percent}", "less than 1%, 0%, 25%"),
+        ("{without_it:.0e} and {name}", "3e-03 and a name"),
+        ("*{best.name}* ({best.probability:.0%})", "espresso (99%)"),
+        ("{two[1]} {{a set}}", "4 {a set}"),
+    ],
+)
+def test_fields_are_filled_in_from_the_evidence(sentence, shown):
+    made = claim(
+        sentence,
+        True,
+        name="it",
+        value=np.float32(0.25),
+        interval=(-0.1, 0.4),
+        n=1200,
+        without_it=0.003,
+        nothing=0.0,
+        two=(3, 4),
+        fields={"best": FOUND, "name": "a name"},
+    )
+    assert repr(made).splitlines()[0] == f"{shown} [✓]"
+    assert made.evidence["without it"] == "0.003"
+    assert "best" not in made.evidence
+
+
+def test_an_interval_brings_its_bounds_and_its_count():
+    d = Interval(0.5, 0.25, 0.75, 11, 96)
+    made = claim("{value:.1f}, {low} to {high}: {n}.", d.low > 0, name="it", value=d, source="msra")
+    assert made.sentence == "0.5, 0.25 to 0.75: 96 values from 11 photographs."
+    assert made.evidence == {
+        "value": "0.5",
+        "95 % interval": "0.25 to 0.75",
+        "n": "96 values from 11 photographs",
+        "weights": "msra",
+    }
+    assert claim("It holds.", True, name="it", value=d, n=3).evidence["n"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "says"),
+    [
+        ("{share:.0%}", r"'it' has no field 'share'. The fields are: value, best"),
+        ("{}", "'it' has no field 0"),
+        ("{low}", "has no field 'low'"),  # no interval was given
+        ("{best.nom}", "can't be filled in: .* no attribute 'nom'"),
+        ("{best:.0%}", "can't be filled in: .*format"),
+        ("{value:words}", "can't be filled in: Invalid format specifier"),
+        ("a { b", "can't be filled in"),
+    ],
+)
+def test_a_wrong_template_says_what_is_wrong(sentence, says):
+    with pytest.raises(ValueError, match=says):
+        claim(sentence, True, name="it", value=0.5, fields={"best": FOUND})
+    with pytest.raises(ValueError, match=says):  # though nobody would see it with these weights
+        claim(
+            "It holds.",
+            True,
+            name="it",
+            value=0.5,
+            fields={"best": FOUND},
+            source="msra",
+            only_with="msra",
+            otherwise=sentence,
+        )
+
+
+@pytest.mark.parametrize("fields", [{"value": 2}, {"n": 2}, {"steps": 2}])
+def test_a_field_has_one_meaning(fields):
+    with pytest.raises(ValueError, match=f"gives {next(iter(fields))} twice"):
+        claim("It holds.", True, name="it", value=1, n=3, steps=4, fields=fields)
+
+
+# --- what stands with other weights ----------------------------------------------------------------------
+
+OURS = SimpleNamespace(source="msra")
+THEIRS = SimpleNamespace(source="imagenet1k_v1")
+
+
+def weighed(holds, source, otherwise):
+    return claim(
+        "It rises by {value:.1f}.",
+        holds,
+        name="it",
+        value=0.5,
+        source=source,
+        only_with="msra",
+        otherwise=otherwise,
+    )
+
+
+@pytest.mark.parametrize("source", [OURS, "msra", THEIRS])
+@pytest.mark.parametrize("otherwise", ["It falls.", True, False, [(True, "It falls.")], []])
+def test_a_sentence_that_holds_stands_with_any_weights(source, otherwise):
+    assert weighed(True, source, otherwise).sentence == "It rises by 0.5."
+
+
+@pytest.mark.parametrize("source", [OURS, "msra"])
+@pytest.mark.parametrize("otherwise", ["It falls.", True, [(True, "It falls.")]])
+def test_with_the_books_weights_no_other_sentence_helps(source, otherwise):
+    with pytest.raises(ClaimError, match=r"It rises by 0.5.\nMeasured: value: 0.5"):
+        weighed(np.bool_(False), source, otherwise)
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "stands"),
+    [
+        ("It falls by {value:.2f}.", "It falls by 0.50."),
+        ([(False, "It stays."), (np.bool_(True), "It falls."), (True, "Who knows.")], "It falls."),
+        (np.bool_(True), "It rises by 0.5."),  # the sentence tells numbers only: a weaker check will do
+    ],
+)
+def test_other_weights_show_what_stands_and_whose_they_are(otherwise, stands):
+    made = weighed(False, THEIRS, otherwise)
+    assert made.sentence == f"{stands} (With the weights imagenet1k_v1, not the book's.)"
+
+
+@pytest.mark.parametrize("otherwise", [False, np.bool_(False), [], [(False, "It falls.")]])
+def test_where_no_other_sentence_holds_the_claim_fails_with_any_weights(otherwise):
+    with pytest.raises(ClaimError, match="It rises"):
+        weighed(False, THEIRS, otherwise)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"only_with": "msra", "source": "msra"},
+        {"otherwise": "It falls.", "source": "msra"},
+        {"only_with": "msra", "otherwise": "It falls."},
+    ],
+)
+def test_what_belongs_together_is_given_together(arguments):
+    with pytest.raises(ValueError, match="belong together"):
+        claim("It holds.", True, name="it", value=1, **arguments)
+
+
+def test_the_other_checks_are_single_truth_values_too():
+    with pytest.raises(TypeError, match="one truth value, not ndarray"):
+        weighed(True, OURS, [(np.array([True, False]), "It falls.")])
