@@ -30,12 +30,13 @@ Size = float | str  # a multiple of the usual input size, or FINER
 OWN_LABELS = {"chelsea": 285, "coffee": 967, "motorcycle": 665}
 
 # Chosen once and for all: settings are chosen on `choose`, and what the book reports comes from `report`. A
-# photograph that joins the samples later is in neither until somebody says so here: a result of old stays.
+# photograph that joins the samples later goes into NEITHER, so that the results there are stay what they are.
 CHOOSE = "bull_mastiff beaker strawberry jeep_sepia bottlecap loafer cannon dalmatian leafhopper chelsea"
 CHOOSE += " spoonbill rocket"
 REPORT = "folding_chair buckeye thatch jeep_blue yurt drum prayer_rug goose bald_eagle dung_beetle coffee"
 REPORT += " motorcycle"
 HALVES = {"choose": CHOOSE.split(), "report": REPORT.split()}
+NEITHER: tuple[str, ...] = ()
 
 # setting: pictures a side, side of the input in pixels, how many mosaics
 GRIDS = {
