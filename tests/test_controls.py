@@ -8,6 +8,7 @@ from xaicore.explanation import Settings, controls
 WHOLE = Control("n", "N", 3, "how many", low=1, high=10, step=1)
 SHARE = Control("t", "T", None, "how much", low=0.0, high=1.0, step=0.1, optional=True)
 CHOICE = Control("c", "C", "a", "which", {"a": "A", None: "none", True: "yes"})
+SEVERAL = Control("m", "M", (), "which ones", low=0, high=9, step=1, several=True)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,8 @@ CHOICE = Control("c", "C", "a", "which", {"a": "A", None: "none", True: "yes"})
         (SHARE, None, None),
         (CHOICE, None, None),
         (CHOICE, "a", "a"),
+        (SEVERAL, [5, 2.0, 5], (2, 5)),
+        (SEVERAL, (), ()),
     ],
 )
 def test_what_fits_stays(control, value, becomes):
@@ -38,6 +41,9 @@ def test_what_fits_stays(control, value, becomes):
         (SHARE, float("nan"), "a number"),
         (CHOICE, "b", "choose one of a, None, True"),
         (CHOICE, 1, "choose one of"),
+        (SEVERAL, 3, "give a tuple"),
+        (SEVERAL, "3", "give a tuple"),
+        (SEVERAL, (3, 10), "m=10; choose a whole number from 0 to 9"),
     ],
 )
 def test_what_doesn_t_is_refused_with_what_there_is(control, value, says):

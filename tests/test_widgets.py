@@ -23,7 +23,7 @@ from torch import nn
 
 import xaicore.apps.form
 from xaicore import GapClassifier, NotAGapClassifierError, cam, gap_classifier, sample_image
-from xaicore.apps.form import explorer, somebody_is_there
+from xaicore.apps.form import explorer
 from xaicore.explanation import Settings, controls, explain
 from xaicore.maps.kinds import KINDS
 from xaicore.pictures.samples import sample_path
@@ -337,23 +337,6 @@ def test_without_a_front_end_it_is_a_figure():
     (output,) = nb.cells[0].outputs
     assert "image/png" in output.data
     assert "application/vnd.jupyter.widget-view+json" not in output.data
-
-
-def test_somebody_is_there_only_if_a_front_end_says_so(monkeypatch):
-    assert not somebody_is_there()
-
-    class Shell:
-        def __init__(self, content):
-            self.content = content
-
-        def get_parent(self):
-            return {"content": self.content}
-
-    for content, there in (({"allow_stdin": True}, True), ({"allow_stdin": False}, False), ({}, False)):
-        monkeypatch.setattr("IPython.get_ipython", lambda content=content: Shell(content))
-        assert somebody_is_there() is there
-    monkeypatch.setitem(sys.modules, "google.colab", object())
-    assert somebody_is_there()
 
 
 def test_a_missing_ipywidgets_is_said(one, monkeypatch):

@@ -6,8 +6,8 @@ The command line's options, the form's widgets and the playground's inputs are b
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -21,7 +21,7 @@ class Control:
         choices: value → what a page calls it; None for a number.
         low, high, step: range and step of a number, which is whole where all three are. A share lies in
             [0, 1] here, and is shown in per cent.
-        optional: whether None is a value too.
+        optional: whether None is a value too. `several`: whether it takes any number of such values.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Control:
     high: float | None = None
     step: float | None = None
     optional: bool = False
+    several: bool = False
 
     @property
     def whole(self) -> bool:
@@ -40,7 +41,15 @@ class Control:
         return all(isinstance(value, int) for value in (self.low, self.high, self.step))
 
     def check(self, value: Any) -> Any:
-        """The value as it is, a whole number as an int; ValueError that says which ones there are."""
+        """The value as it is, a whole number as an int, several as a sorted tuple.
+
+        Raises:
+            ValueError: it takes no such value; the message says which ones there are.
+        """
+        if self.several:
+            if not isinstance(value, Collection) or isinstance(value, str):
+                raise ValueError(f"{self.name}={value!r}; give a tuple of values.")
+            return tuple(sorted({replace(self, several=False).check(one) for one in value}))
         if value is None and self.optional:
             return None
         if self.choices is not None:

@@ -14,7 +14,6 @@ import base64
 import binascii
 import html
 import importlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from matplotlib.figure import Figure
 
 from xaicore.controls import Control
 from xaicore.explanation import Explanation, Settings, controls, explain
+from xaicore.live import somebody_is_there
 from xaicore.maps.cells import OTHERS, RIVALS
 from xaicore.maps.kinds import find_kind
 from xaicore.networks.gap import GapClassifier
@@ -607,17 +607,3 @@ class Explorer:
         role = "alert" if failed else "status"
         text = sign + html.escape(words)
         self.status.value = f'<div role="{role}" style="white-space: pre-wrap">{text}</div>'
-
-
-def somebody_is_there() -> bool:
-    """Whether a person may be looking at this notebook: False under nbval, nbclient, or in a script.
-
-    A front end that shows a notebook says with each request whether it can answer `input()`; a program that
-    only runs the cells says that it can't.
-    """
-    if "google.colab" in sys.modules:
-        return True
-    from IPython import get_ipython
-
-    parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
-    return bool(parent.get("content", {}).get("allow_stdin", False))
