@@ -63,7 +63,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = {p for p in (ROOT / "xaicore").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     assert names == {p.relative_to(ROOT).as_posix() for p in files}
-    assert {"xaicore/py.typed", "xaicore/book/outlines.json", "xaicore/playground/playground.css"} <= names
+    data = {"py.typed", "book/outlines.json", "playground/playground.css", "playground/js/start.js"}
+    assert {f"xaicore/{name}" for name in data} <= names
 
 
 def test_the_wheel_says_what_it_is(wheel):

@@ -6,6 +6,7 @@
   sample photographs that ``xaicore.pictures.samples`` names.
 - ``{map-kinds}``, ``{segmenters}`` and ``{layers}`` list what the package holds.
 - The prompt of a folded cell says whether it hides code or a solution.
+- The playground's script and style sheet are files of the site, asked for by the pages that have one.
 - Docstrings and signatures reach the API page as they were written.
 """
 
@@ -71,6 +72,24 @@ def clean_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any]
     ]
     if page == "search":
         app.add_js_file(None, body=NO_QUOTES_FROM_FILES)
+
+
+def write_playground(app: Sphinx) -> None:
+    """Put the playground's script and style sheet among the site's static files, once for all pages."""
+    from xaicore.playground.script import script, style_sheet
+
+    folder = Path(app.outdir).parent / "site_static"
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, text in (("js", script()), ("css", style_sheet())):
+        (folder / f"playground.{suffix}").write_text(text, encoding="utf-8")
+    app.config.html_static_path.append(str(folder))
+
+
+def add_playground(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Only pages with a playground ask for its files; their notebooks hold data and a picture."""
+    if 'class="xai-play"' in context.get("body", ""):
+        app.add_css_file("playground.css")
+        app.add_js_file("playground.js", loading_method="defer")
 
 
 def name_solutions(app: Sphinx, doctree: nodes.document) -> None:
@@ -275,7 +294,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.config.html_static_path.append(str(ROOT / "book" / "assets"))
     app.add_css_file("book.css")
     app.connect("config-inited", set_links)
+    app.connect("builder-inited", write_playground)
     app.connect("doctree-read", name_solutions)
+    app.connect("html-page-context", add_playground)
     app.connect("html-page-context", clean_scripts, priority=900)
     app.connect("build-finished", copy_mathjax)
     app.connect("autodoc-process-docstring", protect_docstring, priority=100)

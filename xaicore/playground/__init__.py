@@ -1,14 +1,15 @@
-"""A playground in the page: CAM and SeCAM recomputed in the reader's browser, without a kernel."""
+"""A playground in the page: maps recomputed in the reader's browser, without a kernel."""
 
-from xaicore.playground.page import SHOWN_PIXELS, START, Playground, PlaygroundButton, as_seen, playground
-from xaicore.playground.quantise import Quantised, dequantise, error_bound, quantise
+from xaicore.playground.page import Playground, PlaygroundButton, playground
+from xaicore.playground.quantise import Quantised, agreement_bound, dequantise, error_bound, quantise
+from xaicore.playground.views import SHOWN_PIXELS, as_seen
 
 __all__ = [
     "SHOWN_PIXELS",
-    "START",
     "Playground",
     "PlaygroundButton",
     "Quantised",
+    "agreement_bound",
     "as_seen",
     "dequantise",
     "error_bound",

@@ -1,10 +1,9 @@
-"""A playground in the page: CAM and SeCAM recomputed in the reader's browser, without a kernel.
+"""Codes of 8 and 16 bits for what the page carries, and how far they can make a map wrong.
 
-The page carries what the network computed once: photograph, feature maps at 8 bits, the weights of the
-offered classes, superpixel label maps. `playground.js` then computes M_c, S_c and SeCAM as this package does.
-
-Codes are whole numbers, value ≈ offset + scale·code, with one scale for each feature map and each class:
-|f̂ − f| ≤ s_k/2 and |ŵ − w| ≤ e_c = s_c/2. What that can do to a map is bounded in :func:`error_bound`.
+Codes are whole numbers, value ≈ offset + scale·code, with one scale for each feature map, each class and each
+finished map:  |f̂ − f| ≤ s_k/2,  |ŵ − w| ≤ e_c = s_c/2,  |M̂ − M| ≤ s/2. What that does to a map is bounded in
+:func:`error_bound`. A bound adds up like the map itself, |D̂ − D| ≤ ε_c + Σ q_j ε_j for a contrast, and
+:func:`agreement_bound` bounds what two such maps agree on.
 """
 
 from __future__ import annotations
@@ -84,3 +83,21 @@ def error_bound(feature_maps: Floats, class_weights: Floats) -> NDArray[np.float
     e = quantise(w, 16).scale.astype(float) / 2
     shared = (np.abs(f) + delta).sum(axis=0)
     return np.asarray(np.tensordot(np.abs(w), delta, 1) + e[:, None, None] * shared)
+
+
+def agreement_bound(
+    first: Floats, second: Floats, off_by: Floats, second_off_by: Floats
+) -> NDArray[np.float64]:
+    """How far ±√|AB| can be from what it is for A and B that are off by up to ε and δ each.
+
+    With β = |A|δ + |B|ε + εδ, by which the product can be off, it is √β at most, also where a sign turns;
+    and β/√|AB| where neither sign can.
+
+    Args:
+        first, second: the maps A and B. `off_by`, `second_off_by`: ε and δ, of the maps' shape or a number.
+    """
+    a, b = np.abs(np.asarray(first, dtype=float)), np.abs(np.asarray(second, dtype=float))
+    product = a * second_off_by + b * off_by + np.multiply(off_by, second_off_by)
+    certain = (a > off_by) & (b > second_off_by) & (np.sign(first) == np.sign(second))
+    size = np.where(certain, np.sqrt(a) * np.sqrt(b), 1)
+    return np.asarray(np.where(certain, product / size, np.sqrt(product)))

@@ -29,13 +29,20 @@ DIVERGING = LinearSegmentedColormap.from_list("evidence", [AGAINST, (1, 1, 1), F
 STRIPE = 12  # pixels, at a photo height of 300
 
 
-def overlay(image: Photo, heat: Floats | HeatMap, limit: float | None = None, opacity: float = 0.8) -> Photo:
+def overlay(
+    image: Photo,
+    heat: Floats | HeatMap,
+    limit: float | None = None,
+    opacity: float = 0.8,
+    colours: Sequence[NDArray[Any]] = (AGAINST, FOR),
+) -> Photo:
     """Lay a signed (H, W) map over the grey photograph; NaN (never seen by the network) becomes striped.
 
     Args:
         limit: the map's value, in its own units, that gets full colour; default max|M|.
         opacity: in [0, 1], of full colour; it is in proportion to |M|, as in the colour bar, so half the
             evidence has half the tint and zero leaves the photo bare.
+        colours: against and for the class, RGB in [0, 1].
 
     Raises:
         ValueError: a map of another size than the photograph.
@@ -49,7 +56,7 @@ def overlay(image: Photo, heat: Floats | HeatMap, limit: float | None = None, op
     unseen = np.isnan(heat)
     limit = colour_limit([heat]) if limit is None else limit
     value = np.clip(np.nan_to_num(heat) / limit, -1, 1)
-    colour = np.where(value[..., None] < 0, AGAINST, FOR)
+    colour = np.where(value[..., None] < 0, *colours)
     grey = 0.25 + 0.7 * rgb2gray(image)[..., None]
     alpha = opacity * np.abs(value)[..., None]
     return _stripes(_bytes(alpha * colour + (1 - alpha) * grey), unseen)
