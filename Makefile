@@ -10,11 +10,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help book test evaluate notebooks lab repository clean distclean
+.PHONY: help book test check-js js evaluate notebooks lab repository clean distclean
 
 help:
 	@echo "make book        build the site and say where to open it"
 	@echo "make test        lint, types, unit tests, every notebook, and the site's tests"
+	@echo "make check-js    the playground's script: format, types, unit tests (Node 18 or newer)"
 	@echo "make notebooks   run all notebooks again, in place"
 	@echo "make evaluate    measure every method again: chapter 6's tables (takes long; stop and go on at will)"
 	@echo "make lab         open the notebooks in JupyterLab"
@@ -31,11 +32,25 @@ book: $(VENV)/.installed
 	@echo "The book is ready. Open this file in a browser:"
 	@echo "    $(CURDIR)/_build/html/index.html"
 
-test: $(VENV)/.installed-for-tests
+test: $(VENV)/.installed-for-tests check-js
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check xaicore tests book benchmarks conftest.py
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadscope
+
+# The playground's script is held against what xaicore says. Without Node a reader's machine leaves that out.
+check-js: $(VENV)/.installed-for-tests
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; then \
+	  $(MAKE) --no-print-directory js; \
+	elif [ -n "$$CI" ]; then \
+	  echo "The checks of the playground's script need Node 18 or newer, with npm." >&2; exit 1; \
+	else \
+	  echo "Left out: the checks of the playground's script, which need Node 18 or newer, with npm."; \
+	fi
+
+js: tests/js/node_modules/.installed
+	$(BIN)/python tests/js/write_vectors.py
+	npm --prefix tests/js run --silent check
 
 evaluate: $(VENV)/.installed-for-tests
 	$(BIN)/python -m benchmarks.evaluate
@@ -51,11 +66,11 @@ repository: $(VENV)/.installed
 	$(BIN)/python book/notebooks.py repository "$(URL)"
 
 clean:
-	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/js/vectors.json
 	find xaicore tests book notebooks -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) tests/js/node_modules
 
 # The stamps below say what is installed; a changed list of requirements installs again.
 
@@ -78,4 +93,8 @@ $(VENV)/.installed-for-tests: requirements-test.txt $(VENV)/.installed
 	@echo "Installing what the tests need"
 	@$(PIP) install -r requirements-test.txt
 	@$(PIP) install --no-deps "grad-cam>=1.5.5"
+	@touch $@
+
+tests/js/node_modules/.installed: tests/js/package-lock.json
+	@npm --prefix tests/js ci --no-audit --no-fund --loglevel=error
 	@touch $@

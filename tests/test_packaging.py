@@ -246,7 +246,9 @@ def test_licences():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["license"] == ["MIT", "CC-BY-4.0"]
 
 
-@pytest.mark.parametrize("command", ["book", "test", "notebooks", "lab", "repository", "clean", "distclean"])
+@pytest.mark.parametrize(
+    "command", ["book", "test", "check-js", "notebooks", "lab", "repository", "clean", "distclean"]
+)
 def test_make_knows_and_explains(command):
     told = subprocess.run(["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     assert f"make {command}" in told
