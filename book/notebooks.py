@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -34,6 +35,9 @@ PACKAGE = "xaicore"
 CELL_SECONDS = 600  # a cell that takes longer has hung; the first one may have to fetch the weights
 
 Notebook = Any  # nbformat's NotebookNode: a dict with attribute access
+Place = tuple[
+    str, ...
+]  # where a module or subpackage is in the package: ("maps", "focus"); () is the package
 
 
 class NotebookError(RuntimeError):
@@ -93,108 +97,154 @@ def code_digest(nb: Notebook) -> str:
 def package_digest(nb: Notebook, package: Path) -> str:
     """A hash of the modules in the folder `package` that the notebook's code reaches."""
     modules = reached_modules(nb, package)
-    return _sha256(
-        [[name, [_canonical(_code_of(path)) for path in _files(name, package)]] for name in modules]
-    )
+    files = [package.joinpath(*name.split(".")).with_suffix(".py") for name in modules]
+    return _sha256([[name, [_canonical(_code_of(file))]] for name, file in zip(modules, files, strict=True)])
 
 
 def reached_modules(nb: Notebook, package: Path) -> list[str]:
     """The modules of the package that the notebook imports, and those that they import in turn, sorted.
 
-    A name that `__init__` re-exports counts as the module it comes from. `__init__` itself holds nothing
-    but such names, so it is not among them unless it has code of its own.
+    Each by its dotted path below the package: "claims", "maps.focus". A name that an `__init__` re-exports
+    counts as the module it comes from. An `__init__` that holds nothing but such names is not among them; one
+    with code of its own is, as "maps.__init__", wherever an import on the way to something else executes it.
     """
-    todo = _imported(parse(nb), package)
-    if todo and not _only_reexports(package):
-        todo.add("__init__")
-    reached: set[str] = set()
+    sources = _Sources(package)
+    todo = _imported(parse(nb), sources)
+    reached: set[Place] = set()
     while todo:
-        name = todo.pop()
-        reached.add(name)
-        for path in _files(name, package):
-            todo |= _imported(ast.parse(path.read_text(encoding="utf-8")), package, inside=True) - reached
-    return sorted(reached)
+        place = todo.pop()
+        reached.add(place)
+        todo |= _imported(sources.code(place), sources, here=place) - reached
+    return sorted(".".join(place) for place in reached if not sources.only_reexports(place))
 
 
-def _imported(tree: ast.AST, package: Path, inside: bool = False) -> set[str]:
-    """Modules of the package that this code imports; `inside` reads relative imports as the package's own."""
-    every = {path.stem for path in package.iterdir() if _files(path.stem, package)} - {"__init__"}
-    home = _reexports(package)
+class _Sources:
+    """The source files of the package as they are now, each read at most once."""
 
-    def resolve(name: str) -> set[str]:
-        if name.startswith("__"):
-            return set()  # __version__ and its like
-        if name in home:
-            return {home[name]}
-        return {name} if name in every else every  # a name from who knows where: take them all
+    def __init__(self, package: Path) -> None:
+        files = {path.relative_to(package).with_suffix("").parts: path for path in package.rglob("*.py")}
+        self.files = {place: file for place, file in files.items() if all(map(str.isidentifier, place))}
+        self.subpackages = {(), *(place[:n] for place in self.files for n in range(len(place)))}
+        self.code = functools.cache(lambda place: _code_of(self.files[place]))
 
-    found: set[str] = set()
-    bound: set[str] = set()  # the names that the package itself goes by
+    def known(self, place: Place) -> bool:
+        """Whether there is a module or a subpackage at `place`."""
+        return place in self.files or place in self.subpackages
+
+    def inside(self, place: Place) -> set[Place]:
+        """Every module in a subpackage and in those below it, their `__init__`s too."""
+        return {file for file in self.files if file[: len(place)] == place}
+
+    def only_reexports(self, place: Place) -> bool:
+        """Whether this is an `__init__` with imports and dunder names (`__all__`, `__version__`) only."""
+        return place[-1] == "__init__" and all(map(_is_reexport, self.code(place).body))
+
+    def loaded(self, place: Place) -> set[Place]:
+        """What importing `place` executes: the module, and each `__init__` on the way that has code."""
+        inits = {(*place[:n], "__init__") for n in range(len(place) + 1)} & self.files.keys()
+        module = {place} - self.subpackages
+        return module | {init for init in inits if not self.only_reexports(init)}
+
+    def reexports(self, place: Place) -> dict[str, tuple[Place, str]]:
+        """The names that a subpackage's `__init__` imports: name → where from, and its name there."""
+        init = (*place, "__init__")
+        imports = self.code(init).body if init in self.files else []
+        return {
+            alias.asname or alias.name: (source, alias.name)
+            for node in imports
+            if isinstance(node, ast.ImportFrom) and (source := _source(node, init)) is not None
+            for alias in node.names
+            if alias.name != "*"
+        }
+
+
+def _imported(tree: ast.AST, sources: _Sources, here: Place | None = None) -> set[Place]:
+    """Modules of the package that this code imports; `here` is the module it stands in, if any."""
+    used = _used(tree)
+    found: set[Place] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                top, _, rest = alias.name.partition(".")
-                if top != PACKAGE:
-                    continue
-                if rest:
-                    found.add(rest.partition(".")[0])
-                if not rest or not alias.asname:
-                    bound.add(alias.asname or PACKAGE)
-        elif isinstance(node, ast.ImportFrom):
-            name = node.module or ""
-            if inside and node.level == 1:
-                name = f"{PACKAGE}.{name}".rstrip(".")
-            elif node.level:
-                continue
-            top, _, rest = name.partition(".")
-            if top != PACKAGE:
-                continue
-            if rest:
-                found.add(rest.partition(".")[0])
-            else:
-                for alias in node.names:
-                    found |= resolve(alias.name)
-
-    whole = 0  # uses of the package as a whole, such as help(xaicore)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in bound:
-            whole += 1
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in bound:
-            whole -= 1
-            found |= resolve(node.attr)
-    return found | every if whole else found
-
-
-def _reexports(package: Path) -> dict[str, str]:
-    """The names that the package's `__init__` imports from its modules: name → module."""
-    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
-    home = {}
-    for node in tree.body:
-        if not isinstance(node, ast.ImportFrom):
-            continue
-        name = node.module or ""
-        inside = node.level == 1 or name.partition(".")[0] == PACKAGE
-        module = name if node.level == 1 else name.partition(".")[2]
-        if inside:
+                top, *rest = alias.name.split(".")
+                if top == PACKAGE:
+                    found |= _import_path(tuple(rest), (), sources)
+                    for names in used.get(alias.asname or PACKAGE, ()):
+                        found |= _follow((), (*rest, *names) if alias.asname else names, sources)
+        elif isinstance(node, ast.ImportFrom) and (source := _source(node, here)) is not None:
             for alias in node.names:
-                home[alias.asname or alias.name] = module.partition(".")[0] or alias.name
-    return home
+                for names in used.get(alias.asname or alias.name, [()]):
+                    found |= _import_path(source, (alias.name, *names), sources)
+    return found
 
 
-def _only_reexports(package: Path) -> bool:
-    """Whether the package's `__init__` holds imports and dunder names (`__all__`, `__version__`) only."""
-    for node in _code_of(package / "__init__.py").body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        dunder = bool(targets) and all(isinstance(t, ast.Name) and t.id.startswith("__") for t in targets)
-        if not dunder and not isinstance(node, ast.Import | ast.ImportFrom):
-            return False
-    return True
+def _used(tree: ast.AST) -> dict[str, set[Place]]:
+    """The names that the code uses, each with the attributes it takes of them: `a.b.c` gives a → (b, c)."""
+    nodes = list(ast.walk(tree))
+    around = {node.value: node for node in nodes if isinstance(node, ast.Attribute)}
+    used: dict[str, set[Place]] = {}
+    for name in nodes:
+        if isinstance(name, ast.Name):
+            names: Place = ()
+            node: ast.expr = name
+            while node in around:
+                node = around[node]
+                names = (*names, node.attr)
+            used.setdefault(name.id, set()).add(names)
+    return used
 
 
-def _files(module: str, package: Path) -> list[Path]:
-    """The source files of one module, or of one subpackage."""
-    file = package / f"{module}.py"
-    return [file] if file.is_file() else sorted((package / module).rglob("*.py"))
+def _source(node: ast.ImportFrom, here: Place | None) -> Place | None:
+    """Where in the package a `from … import` takes its names from; None if it is not from the package."""
+    names = tuple(node.module.split(".")) if node.module else ()
+    if not node.level:
+        return names[1:] if names[:1] == (PACKAGE,) else None
+    if here is None or node.level > len(here):
+        return None
+    return (*here[: -node.level], *names)
+
+
+def _import_path(path: Place, names: Place, sources: _Sources) -> set[Place]:
+    """What `import path` executes and, after it, the attributes `names` lead to.
+
+    The path of an import leads from file to file, past any re-exported name that is the same as a file's.
+    """
+    known = next(n for n in range(len(path), -1, -1) if sources.known(path[:n]))
+    names = (*path[known:], *names)
+    place = path[:known]
+    return _follow(place, names, sources) if names else sources.loaded(place)
+
+
+def _follow(
+    place: Place, names: Place, sources: _Sources, passed: frozenset[tuple[Place, str]] = frozenset()
+) -> set[Place]:
+    """The modules that attributes, one after the other, lead to from a module or a subpackage.
+
+    A subpackage used as a whole, as in `help(xaicore.maps)`, or for a name from who knows where, is all its
+    modules. `passed` are the re-exports followed so far, as two may refer to each other.
+    """
+    found = sources.loaded(place)
+    if place not in sources.subpackages:
+        return found
+    if not names:
+        return found | sources.inside(place)
+    name, rest = names[0], names[1:]
+    if name.startswith("__"):
+        return found  # __version__ and its like
+    step = (place, name)
+    origin = sources.reexports(place).get(name, step)
+    if origin != step and step not in passed:
+        source, original = origin
+        if sources.known(source):
+            return found | _follow(source, (original, *rest), sources, passed | {step})
+    elif sources.known((*place, name)):
+        return found | _follow((*place, name), rest, sources)
+    return found | sources.inside(place)
+
+
+def _is_reexport(node: ast.stmt) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    dunder = bool(targets) and all(isinstance(t, ast.Name) and t.id.startswith("__") for t in targets)
+    return dunder or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def _code_of(path: Path) -> ast.Module:

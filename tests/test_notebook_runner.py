@@ -13,17 +13,38 @@ from notebook_samples import ROOT, book, good_notebook, of_code, on_disk, stream
 # --- the hash of the code that a notebook reaches --------------------------------------------------------
 
 SMALL_PACKAGE = {
-    "__init__.py": 'from xaicore.b import b\nfrom .c import see as c_see\n__version__ = "1"\n',
+    "__init__.py": (
+        "from xaicore.b import b\nfrom .c import see as c_see\nfrom .maps import low as root_low\n"
+        '__version__ = "1"\n'
+    ),
     "a.py": "def a():\n    return 1\n",
     "b.py": "from .a import a\n\ndef b():\n    return a()\n",
     "c.py": '"""Doc."""\n\ndef see():\n    """Doc."""\n    return f"{1:.2f}"\n',
     "alone.py": "import numpy\nX = 1\n",
+    "maps/__init__.py": '"""Doc."""\nfrom .views import view\nfrom xaicore.maps.deep import bottom as low\n',
+    "maps/cells.py": "cell = 1\n",
+    "maps/views.py": "from . import cells\n\ndef view():\n    return cells.cell\n",
+    "maps/focus.py": "def x():\n    from ..alone import X\n    return X\n",
+    "maps/focus.json": "{}",
+    "maps/deep/__init__.py": "from .floor import floor as bottom\nfrom ...regions.trees import *\n",
+    "maps/deep/floor.py": "from ... import c_see\nfloor = 1\n",
+    "maps/deep/other.py": "other = 1\n",
+    "regions/__init__.py": '"""Doc."""\n',
+    "regions/trees.py": "tree = 1\n",
+    "regions/averages.py": "from ..maps import view\nfrom ..maps.focus import x\n",
+    "regions/sums.py": "import xaicore.maps as m\nm.deep.other.other\n",
+    "data/some.css": "",
 }
+DEEP = ["maps.deep.floor", "maps.deep.other", "regions.trees"]
+MAPS = ["maps.cells", *DEEP[:2], "maps.focus", "maps.views"]
+REGIONS = ["regions.averages", "regions.sums", "regions.trees"]
+ALL = ["a", "alone", "b", "c", *MAPS, *REGIONS]
 
 
 @pytest.fixture
 def package(tmp_path):
     for name, text in SMALL_PACKAGE.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     return tmp_path
 
@@ -41,19 +62,112 @@ def package(tmp_path):
         (["import xaicore", "%time xaicore.alone.X\nxaicore.c_see()"], ["c"]),
         (["import xaicore", "%%time\nxaicore.c_see()"], ["c"]),
         (["import xaicore\nxaicore.__version__"], []),
-        (["import xaicore", "help(xaicore)"], ["a", "alone", "b", "c"]),
-        (["from xaicore import *"], ["a", "alone", "b", "c"]),
-        (["from xaicore import unheard_of"], ["a", "alone", "b", "c"]),
+        (["import xaicore", "help(xaicore)"], ALL),
+        (["from xaicore import *"], ALL),
+        (["from xaicore import unheard_of"], ALL),
         (["%%html\n<b>no Python</b>", "!ls"], []),
+        # modules of subpackages
+        (["from xaicore.maps.focus import x"], ["alone", "maps.focus"]),
+        (["import xaicore.maps.focus as f\nf.x()"], ["alone", "maps.focus"]),
+        (["import xaicore.maps.focus"], ["alone", "maps.focus"]),
+        (["from xaicore.maps import focus"], ["alone", "maps.focus"]),
+        (["from xaicore.maps import cells, focus as f\nf.x()"], ["alone", "maps.cells", "maps.focus"]),
+        (["import xaicore", "xaicore.maps.focus.x()"], ["alone", "maps.focus"]),
+        (["import xaicore.maps", "xaicore.maps.focus.x()"], ["alone", "maps.focus"]),
+        (["import xaicore.maps as m", "m.focus.x()"], ["alone", "maps.focus"]),
+        (["from xaicore import maps", "maps.focus.x()"], ["alone", "maps.focus"]),
+        (["from xaicore.maps.deep.other import other"], ["maps.deep.other"]),
+        (["from xaicore import maps", "maps.deep.other.other"], ["maps.deep.other"]),
+        (["import xaicore.maps\nxaicore.maps.__name__"], []),
+        # names that subpackages re-export
+        (["from xaicore.maps import view"], ["maps.cells", "maps.views"]),
+        (["import xaicore.maps as m\nm.view()"], ["maps.cells", "maps.views"]),
+        (["from xaicore.maps.deep import bottom"], ["c", "maps.deep.floor"]),
+        (["from xaicore.maps import low"], ["c", "maps.deep.floor"]),
+        (["from xaicore import root_low"], ["c", "maps.deep.floor"]),
+        (["import xaicore", "xaicore.root_low.real"], ["c", "maps.deep.floor"]),
+        # imports between subpackages
+        (
+            ["from xaicore.regions import averages"],
+            ["alone", "maps.cells", "maps.focus", "maps.views", "regions.averages"],
+        ),
+        (["from xaicore.regions.sums import m"], ["maps.deep.other", "regions.sums"]),
+        # whole subpackages
+        (["from xaicore.regions.trees import *"], ["regions.trees"]),
+        (["from xaicore.maps.deep import *"], ["c", *DEEP]),
+        (["from xaicore.maps.deep import unheard_of"], ["c", *DEEP]),
+        (["import xaicore.maps.deep.unheard_of"], ["c", *DEEP]),
+        (["import xaicore", "help(xaicore.maps.deep)"], ["c", *DEEP]),
+        (["import xaicore", "xaicore.maps.deep.unheard_of()"], ["c", *DEEP]),
+        (["from xaicore.maps import deep", "help(deep)"], ["c", *DEEP]),
+        (["from xaicore.maps import deep"], ["c", *DEEP]),
+        (["from xaicore.maps import *"], ["alone", "c", *MAPS, "regions.trees"]),
     ],
 )
 def test_reached_modules(package, sources, modules):
-    assert book.reached_modules(of_code(*sources), package) == modules
+    assert book.reached_modules(of_code(*sources), package) == sorted(modules)
 
 
 def test_init_with_code_of_its_own_counts(package):
     (package / "__init__.py").write_text("from .c import see\nsee()\n")
     assert book.reached_modules(of_code("from xaicore import see"), package) == ["__init__", "c"]
+
+
+@pytest.mark.parametrize(
+    ("source", "counts"),
+    [
+        ("from xaicore.maps.deep.other import other", True),
+        ("import xaicore.maps.deep.other", True),
+        ("import xaicore.maps", True),
+        ("import xaicore\nxaicore.maps.deep.other.other", True),
+        ("from xaicore.maps.deep import bottom", True),
+        ("from xaicore import root_low", True),
+        ("from xaicore.regions.averages import view", True),
+        ("from xaicore.regions.trees import tree", False),
+        ("from xaicore import c_see", False),
+    ],
+)
+def test_init_of_a_subpackage_with_code_of_its_own_counts_where_an_import_executes_it(
+    package, source, counts
+):
+    with (package / "maps/__init__.py").open("a") as init:
+        init.write("view()\n")
+    reached = book.reached_modules(of_code(source), package)
+    assert ("maps.__init__" in reached) is counts
+    assert ("maps.views" in reached) is counts, "what it imports is executed too"
+    assert "__init__" not in reached and "maps.deep.__init__" not in reached
+
+
+def test_reexports_that_refer_to_each_other(package):
+    (package / "maps/__init__.py").write_text("from ..regions import lost\nfrom . import focus\n")
+    (package / "regions/__init__.py").write_text("from ..maps import lost\n")
+    assert book.reached_modules(of_code("from xaicore.maps import focus"), package) == ["alone", "maps.focus"]
+    assert set(MAPS) <= set(book.reached_modules(of_code("from xaicore.maps import lost"), package))
+
+
+@pytest.mark.parametrize(
+    ("file", "stale"),
+    [
+        ("maps/views.py", True),
+        ("maps/cells.py", True),
+        ("maps/focus.py", False),
+        ("maps/deep/floor.py", False),
+        ("maps/__init__.py", False),
+        ("maps/focus.json", False),
+        ("alone.py", False),
+    ],
+)
+def test_a_notebook_is_stale_after_a_change_in_a_module_it_reaches_not_in_one_beside_it(package, file, stale):
+    nb = of_code("from xaicore.maps import view")
+    nb.cells[0].execution_count = 1
+    book.stamp(nb, package)
+    assert book.problems(nb, package) == []
+    with (package / file).open("a") as source:
+        source.write("import os\n")
+    found = book.problems(nb, package)
+    assert found == (
+        ["stale: xaicore changed since it was run (it uses maps.cells, maps.views)"] if stale else []
+    )
 
 
 @pytest.mark.parametrize(
