@@ -14,8 +14,8 @@ from PIL import Image
 from benchmarks.networks import BATCH, finer_grid
 from xaicore import GapClassifier, Prediction, mosaic, sample_image
 from xaicore.book.outlines import object_mask
-from xaicore.evaluation.localisation import Values
 from xaicore.evaluation.removal import ScoreFunction, class_probability
+from xaicore.evaluation.statistics import Values
 from xaicore.networks.looks import Looks
 from xaicore.pictures.geometry import Geometry
 from xaicore.pictures.reading import Photo

@@ -22,21 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.figure import Figure
 
-from xaicore.controls import Control
+from xaicore.apps.inputs import Side, group, setting_input
 from xaicore.explanation import Explanation, Settings, controls, explain
 from xaicore.live import somebody_is_there
-from xaicore.maps.cells import OTHERS, RIVALS
 from xaicore.maps.kinds import find_kind
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.load import load_resnet50, load_torchvision, offered_models
 from xaicore.networks.looks import Looks
-from xaicore.networks.prediction import Prediction, Target
+from xaicore.networks.prediction import Prediction
 from xaicore.networks.provenance import Provenance
 from xaicore.pictures.reading import ImageError
-from xaicore.pictures.samples import SAMPLES
 from xaicore.pictures.sources import Picture, picture, quoted, uploaded
 from xaicore.regions.segmenters import Labels, find_segmenter
 from xaicore.show.explained import describe, draw, render, table
@@ -73,143 +70,6 @@ def _ipywidgets() -> Any:
         ) from None
 
 
-# what a map can be set against besides one class, in the form's words
-AGAINST = {"the strongest rivals": RIVALS, "all other classes": OTHERS}
-NO_AGAINST = next(iter(AGAINST))
-SLIDER = 200  # a number with more steps than this is typed, not dragged
-THRESHOLD = 0.5  # what the form offers first
-TAKE_PHOTO = """
-(async button => {
-  const box = button.parentElement, video = box.querySelector('video'), say = box.querySelector('span');
-  const field = button.closest('.xaicore-side').querySelector('.xaicore-camera textarea');
-  say.textContent = '';
-  if (!video.srcObject) {
-    if (!navigator.mediaDevices) { say.textContent = 'No camera in this front end: upload a file.'; return; }
-    try { video.srcObject = await navigator.mediaDevices.getUserMedia({video: true}); }
-    catch (error) { say.textContent = 'No camera: ' + error.message; return; }
-    video.style.display = 'block';
-    await video.play();
-    button.textContent = 'Take the photo';
-    return;
-  }
-  const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
-  canvas.getContext('2d').drawImage(video, 0, 0);
-  video.srcObject.getTracks().forEach(track => track.stop());
-  video.srcObject = null; video.style.display = 'none'; button.textContent = 'Camera';
-  field.value = canvas.toDataURL('image/jpeg', 0.92);
-  for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, {bubbles: true}));
-})(this)
-"""
-CAMERA = (
-    '<button type="button" class="jupyter-button widget-button lm-Widget" style="width: 9em" onclick="{}">'
-    'Camera</button><video muted playsinline aria-label="what the camera sees" style="display: none; '
-    'max-width: 100%"></video> <span role="status"></span>'
-)
-
-
-class _Side:
-    """The controls and the state of one photograph and one network."""
-
-    def __init__(self, w: Any, letter: str, models: Sequence[str]) -> None:
-        self.letter = letter
-        self.picture: Picture
-        self.model: str = models[0]
-        self.prediction: Prediction
-        self.names: list[str] = []  # of the classes, each unique
-        samples = [("(your own)", ""), *((name, name) for name in SAMPLES)]
-        self.sample = w.Dropdown(description="Sample", options=samples)
-        self.address = w.Text(
-            description="File or URL", placeholder="photo.jpg or https://…", continuous_update=False
-        )
-        self.upload = w.FileUpload(description="Upload", accept="image/*", layout=w.Layout(width="9em"))
-        self.camera = w.Textarea(layout=w.Layout(display="none"), continuous_update=False)
-        self.camera.add_class("xaicore-camera")
-        self.network = w.Dropdown(description="Network", options=list(models))
-        self.best = w.Dropdown(description="Its answers", options=[])
-        self.target = w.Combobox(
-            description="Class", placeholder="type to find a class", continuous_update=False
-        )
-        self.against = w.Combobox(
-            description="Against", placeholder="type to find a class", continuous_update=False
-        )
-        camera = w.HTML(CAMERA.format(html.escape(TAKE_PHOTO.strip())))
-        sources = w.HBox([self.upload, camera], layout=w.Layout(flex_flow="row wrap"))
-        self.photo_box = _group(w, f"Photograph {letter}", [self.sample, self.address, sources, self.camera])
-        self.class_box = _group(
-            w, f"Network and class {letter}", [self.network, self.best, self.target, self.against]
-        )
-        self.box = w.HBox([self.photo_box, self.class_box], layout=w.Layout(flex_flow="row wrap"))
-        self.box.add_class("xaicore-side")
-
-    def classes(self) -> tuple[int, Target | None]:
-        """Index of the class, and what it is set against. Raises ValueError for a name that isn't one."""
-        chosen = self.against.value.strip()
-        against = AGAINST.get(chosen) or (self._index(chosen) if chosen else None)
-        return self._index(self.target.value), against
-
-    def _index(self, text: str) -> int:
-        text = text.strip()
-        return self.names.index(text) if text in self.names else self.prediction.index(text)
-
-    def show_classes(self) -> None:
-        """Fill the lists for the present prediction, best class first, and choose the best one."""
-        p = self.prediction
-        count: dict[str, int] = {}
-        for name in p.categories:
-            count[name] = count.get(name, 0) + 1
-        self.names = [n if count[n] == 1 else f"{n} ({i})" for i, n in enumerate(p.categories)]
-        order = np.argsort(-p.scores, kind="stable")
-        listed = [self.names[i] for i in order]
-        self.best.options = [
-            (f"{self.names[r.index]} · {r.probability:.1%}", self.names[r.index]) for r in p.top(10)
-        ] + [("(another class)", "")]
-        self.best.value = listed[0]
-        self.target.options, self.against.options = listed, [*AGAINST, *listed]
-        self.target.value, self.against.value = listed[0], NO_AGAINST
-
-    def show_best(self) -> None:
-        """Point at the chosen class in the list of best answers, or at none of them."""
-        listed = {value for _, value in self.best.options}
-        self.best.value = self.target.value if self.target.value in listed else ""
-
-    def show_source(self) -> None:
-        """Make the controls say which photograph and network are shown."""
-        is_sample = "xaicore.sample_image(" in self.picture.code
-        self.sample.value = self.picture.name if is_sample else ""
-        self.network.value = self.model
-
-
-def _group(w: Any, title: str, controls: Sequence[Any]) -> Any:
-    """A titled column of controls, all alike."""
-    for control in controls:
-        if getattr(control, "description", "") and not isinstance(control, (w.FileUpload, w.Button)):
-            control.style.description_width = "7em"
-            control.layout.width = "auto"
-    heading = w.HTML(f'<div role="heading" aria-level="3"><b>{html.escape(title)}</b></div>')
-    return w.VBox([heading, *controls], layout=w.Layout(flex="1 1 20em", margin="0 1em 0.6em 0"))
-
-
-def _input(w: Any, control: Control) -> Any:
-    """The widget of a setting: a list to choose from, a slider, or a number to type."""
-    if control.choices is not None:
-        options = [(label, value) for value, label in control.choices.items()]
-        return w.Dropdown(
-            description=control.label, options=options, value=control.default, tooltip=control.help
-        )
-    assert control.low is not None and control.high is not None and control.step is not None
-    ends = {"min": control.low, "max": control.high, "step": control.step}
-    start = THRESHOLD if control.default is None else control.default
-    dragged = (control.high - control.low) / control.step <= SLIDER
-    make = (
-        (w.IntSlider if control.whole else w.FloatSlider)
-        if dragged
-        else (w.BoundedIntText if control.whole else w.BoundedFloatText)
-    )
-    more = {"value": start, "continuous_update": False, "tooltip": control.help}
-    return make(description=control.label, **ends, **more)
-
-
 @dataclass
 class _Caches:
     models: dict[str, GapClassifier] = field(default_factory=dict)
@@ -243,7 +103,7 @@ class Explorer:
         self.explanations: list[Explanation] = []
         self.code = ""
         self._make_controls(w)
-        self.sides = [_Side(w, letter, list(models)) for letter in "AB"]
+        self.sides = [Side(w, letter, list(models)) for letter in "AB"]
         self.widget = self._arrange(w)
         for side in self.sides:
             side.picture = first
@@ -297,7 +157,7 @@ class Explorer:
     # --- the controls ---
 
     def _make_controls(self, w: Any) -> None:
-        self.inputs = {control.name: _input(w, control) for control in controls()}
+        self.inputs = {control.name: setting_input(w, control) for control in controls()}
         self.choose = w.Dropdown(
             description="Keep", options=[("the best regions", "top"), ("from a threshold up", "threshold")]
         )
@@ -324,12 +184,12 @@ class Explorer:
         )
         settings = w.HBox(
             [
-                _group(w, "Map", of_map),
-                _group(w, "Regions", [*cut, self.choose, *kept]),
+                group(w, "Map", of_map),
+                group(w, "Regions", [*cut, self.choose, *kept]),
             ],
             layout=wrap,
         )
-        export = _group(w, "Export", [self.folder, self.save_button, self.links, self.listing])
+        export = group(w, "Export", [self.folder, self.save_button, self.links, self.listing])
         progress = w.HBox([self.status, self.bar], layout=w.Layout(min_height="2.2em", flex_flow="row wrap"))
         shown = [progress, self.log, self.picture, self.words, self.rows]
         return w.VBox([a.box, self.compare, b.box, settings, *shown, export])
@@ -359,15 +219,15 @@ class Explorer:
 
     # --- what they do ---
 
-    def _choose_sample(self, side: _Side) -> None:
+    def _choose_sample(self, side: Side) -> None:
         if side.sample.value:
             self._change(side, lambda: picture(side.sample.value))
 
-    def _choose_address(self, side: _Side) -> None:
+    def _choose_address(self, side: Side) -> None:
         if address := side.address.value.strip():
             self._change(side, lambda: picture(address))
 
-    def _choose_upload(self, side: _Side) -> None:
+    def _choose_upload(self, side: Side) -> None:
         value = side.upload.value
         if not value:
             return
@@ -378,7 +238,7 @@ class Explorer:
             name, file = value[-1]["name"], value[-1]
         self._change(side, lambda: uploaded(name, bytes(file["content"])))
 
-    def _choose_camera(self, side: _Side) -> None:
+    def _choose_camera(self, side: Side) -> None:
         if not side.camera.value:
             return
         try:
@@ -388,14 +248,14 @@ class Explorer:
         self._set(side.camera, "")
         self._change(side, lambda: uploaded("camera.jpg", data))
 
-    def _change(self, side: _Side, make: Callable[[], Picture]) -> None:
+    def _change(self, side: Side, make: Callable[[], Picture]) -> None:
         self._step(1, "Reading the photograph …")
         chosen = make()
         side.prediction = self._predict(chosen, side.model)
         side.picture = chosen
         self._classes_anew(side)
 
-    def _choose_network(self, side: _Side) -> None:
+    def _choose_network(self, side: Side) -> None:
         side.prediction = self._predict(side.picture, side.network.value)
         side.model = side.network.value
         self._classes_anew(side)
@@ -406,7 +266,7 @@ class Explorer:
             side.prediction = prediction
             self._classes_anew(side)
 
-    def _choose_best(self, side: _Side) -> None:
+    def _choose_best(self, side: Side) -> None:
         if side.best.value:
             self._set(side.target, side.best.value)
             self._update()
@@ -415,7 +275,7 @@ class Explorer:
         self.sides[1].box.layout.display = "flex" if self.compare.value else "none"
         self._update()
 
-    def _classes_anew(self, side: _Side) -> None:
+    def _classes_anew(self, side: Side) -> None:
         with self._quietly():
             side.show_classes()
             side.show_source()
@@ -435,7 +295,7 @@ class Explorer:
             _Caches.trim(self._caches.predictions)
         return self._caches.predictions[key]
 
-    def _look(self, side: _Side, scales: Sequence[float]) -> Looks:
+    def _look(self, side: Side, scales: Sequence[float]) -> Looks:
         """At the sizes that the kind of map needs; those that were looked at before cost nothing."""
         predictions = (self._predict(side.picture, side.model, scale) for scale in scales)
         return Looks(tuple(predictions), tuple(scales))
@@ -457,7 +317,7 @@ class Explorer:
             raise loaded
         return loaded
 
-    def _explain(self, side: _Side, settings: Settings) -> Explanation:
+    def _explain(self, side: Side, settings: Settings) -> Explanation:
         labels = None
         if settings.segmenter is not None:
             key = (side.picture, settings.segmenter, settings.segments)
@@ -530,7 +390,7 @@ class Explorer:
 
     # --- helpers ---
 
-    def _shown(self) -> list[_Side]:
+    def _shown(self) -> list[Side]:
         return self.sides if self.compare.value else self.sides[:1]
 
     def _names(self) -> list[str]:
@@ -538,7 +398,7 @@ class Explorer:
             return [self.sides[0].picture.name]
         return [f"{s.letter}: {s.picture.name}, {s.model}" for s in self.sides]
 
-    def _recipe(self, side: _Side, explanation: Explanation) -> Recipe:
+    def _recipe(self, side: Side, explanation: Explanation) -> Recipe:
         loader = self._loaders[side.model]
         function = loader.func if isinstance(loader, partial) else None
         provenance = side.prediction.provenance

@@ -9,7 +9,6 @@ pixels share is no single point: :func:`pointing_hit` counts the share of them t
 """
 
 from xaicore.evaluation.localisation import (
-    Values,
     overlap_at_area,
     pointing_hit,
     positive_share,
@@ -27,7 +26,7 @@ from xaicore.evaluation.removal import (
     irof,
     removal_curve,
 )
-from xaicore.evaluation.statistics import Interval, bootstrap
+from xaicore.evaluation.statistics import Interval, Values, bootstrap
 
 __all__ = [
     "Interval",

@@ -16,8 +16,6 @@ from scipy import ndimage
 from xaicore.maps.cells import Floats
 from xaicore.regions.averages import Mask
 
-Values = NDArray[np.float64]
-
 
 def positive_share(heat: ArrayLike, mask: Mask) -> float:
     """Σ_(mask) max(0, M) / Σ max(0, M): the share of the positive evidence inside the mask, in [0, 1].

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from xaicore.evaluation.localisation import Values, check_pair, ranking
+from xaicore.evaluation.localisation import check_pair, ranking
+from xaicore.evaluation.statistics import Values
 from xaicore.maps.cells import Floats
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.prediction import Target, class_index

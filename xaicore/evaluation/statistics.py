@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xaicore.evaluation.localisation import Values
+Values = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
