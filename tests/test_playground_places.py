@@ -60,7 +60,7 @@ def test_the_site_holds_the_script_once(site):
     assert (site / "_static/playground.css").read_text(encoding="utf-8") == style_sheet()
     for file in site.glob("*/*.html"):
         html = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-        asked = [tag for tag in html.select("script[src], link[href]") if "/playground." in str(tag)]
+        asked = [tag for tag in html.select("script[src], link[href]") if "_static/playground." in str(tag)]
         assert len(asked) == (2 if html.select(".xai-play") else 0), file
 
 
