@@ -3,17 +3,18 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
-# processes of `make test`; each computes on one thread, as more threads than cores wait for each other
+# processes of `make check` and `make test`; each computes on one thread, as more threads than cores wait for each other
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check-js js evaluate notebooks lab repository clean distclean
+.PHONY: help book check test lint check-js js evaluate notebooks lab repository clean distclean
 
 help:
 	@echo "make book        build the site and say where to open it"
+	@echo "make check       lint, types, and the tests that are quick and need no network: under a minute"
 	@echo "make test        lint, types, unit tests, every notebook, and the site's tests"
 	@echo "make check-js    the playground's script: format, types, unit tests (Node 18 or newer)"
 	@echo "make notebooks   run all notebooks again, in place"
@@ -32,11 +33,19 @@ book: $(VENV)/.installed
 	@echo "The book is ready. Open this file in a browser:"
 	@echo "    $(CURDIR)/_build/html/index.html"
 
-test: $(VENV)/.installed-for-tests check-js
+lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check xaicore tests book benchmarks conftest.py
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadscope
+
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+# For use while you work.
+check: lint check-js
+	$(PYTEST) --dist worksteal tests -m "not weights and not browser and not site and not notebooks and not slow"
+
+test: lint check-js
+	$(PYTEST) --dist loadscope tests notebooks --nbval-lax
 
 # The playground's script is held against what xaicore says. Without Node a reader's machine leaves that out.
 check-js: $(VENV)/.installed-for-tests

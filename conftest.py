@@ -27,6 +27,14 @@ def install_package(folder: Path) -> None:
         raise pytest.UsageError(f"The package can't be built (is hatchling installed?):\n{done.stderr}")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark nbval's cells as what they are."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("notebooks")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare for nbval, if it was asked for."""
     if not (config.getoption("nbval", False) or config.getoption("nbval_lax", False)):

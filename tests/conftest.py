@@ -19,6 +19,25 @@ from xaicore.pictures.samples import sample_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# what a test needs that uses one of these fixtures, directly or through others
+MARKERS = {
+    "resnet50": ["weights"],
+    "msra_package": ["weights"],
+    "site": ["site"],
+    "browser": ["browser"],
+    "quick": ["slow"],  # test_evaluate.py: measures
+    "trained": ["slow"],  # test_widgets.py: trains
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with what its fixtures need, so that no test has to say it and none forgets."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            for marker in MARKERS.get(fixture, ()):
+                item.add_marker(marker)
+
 
 @pytest.fixture(scope="session")
 def once_per_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:

@@ -190,6 +190,7 @@ def test_weights_fetches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, msra_s
     assert "msra: verified" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_help_teaches_and_the_book_tells_every_option() -> None:
     command = [sys.executable, "-m", "xaicore.apps.cli"]
     texts = [

@@ -108,6 +108,7 @@ def test_a_class_is_no_rival_of_itself(one):
         explain(one.predict(sample_image("coffee")), kind="contrast", target="ant", against="ant")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cam", "contrast", "focus"])
 @pytest.mark.parametrize("segmenter", ["felzenszwalb", None])
 def test_a_record_makes_the_figure_again(one, kind, segmenter):

@@ -45,6 +45,7 @@ QUALIFIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUALIFIES)
 def test_networks_of_the_form_are_found_and_complete(name: str) -> None:
     """Completeness on a second input, against the untouched network's own output."""
@@ -171,6 +172,7 @@ def test_predict_many_equals_predict(resnet50: GapClassifier) -> None:
             assert np.allclose(alone.scores, prediction.scores, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_load_resnet50_takes_the_preprocessing_and_strides_that_its_weights_ask_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -8,6 +8,7 @@ from xaicore import load_resnet50, sample_image
 from xaicore.pictures.samples import SAMPLES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "shape"), [(0, (1280, 7, 7)), (2, (1280, 9, 9))])
 def test_efficientnet_lite_recognises_the_samples(size, shape):
     """18 of the 20 labelled photographs, with the preprocessing that each was trained with."""

@@ -220,6 +220,7 @@ def test_code_digest_sees_order_and_borders_of_cells():
 # --- running ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.notebooks
 def test_execute_keeps_a_clean_run(tmp_path):
     nb = of_code(
         "import os\nprint(os.getcwd() == HERE)".replace("HERE", repr(str(tmp_path))), "print(1)\nprint(2)", ""
@@ -240,6 +241,7 @@ def test_execute_keeps_a_clean_run(tmp_path):
     assert path.read_bytes() == once, "a second run changed the file"
 
 
+@pytest.mark.notebooks
 @pytest.mark.parametrize(
     ("source", "says"),
     [
@@ -258,6 +260,7 @@ def test_execute_leaves_the_file_after_a_bad_run(tmp_path, source, says):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.notebooks
 def test_commands(tmp_path, capsys):
     path = on_disk(tmp_path, of_code("1 + 1"))
     assert book.main(["check", str(path)]) == 1
@@ -271,6 +274,7 @@ def test_commands(tmp_path, capsys):
     assert book.main(["repository", "https://example.org/x"]) == 1
 
 
+@pytest.mark.notebooks
 def test_nbval_runs_a_notebook_alone(tmp_path):
     """The kernel knows neither the checkout nor the notebook's folder, only the installed package."""
     alone = (
@@ -297,6 +301,8 @@ def test_nbval_runs_a_notebook_alone(tmp_path):
         "-p",
         "no:cacheprovider",
         "--nbval-lax",
+        "-m",
+        "notebooks",  # as each of its cells is marked
         str(path),
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)

@@ -5,6 +5,7 @@ what breaks it; each is also shown a notebook that breaks it, so that none can p
 """
 
 import ast
+import functools
 import importlib.metadata
 import re
 import sys
@@ -210,12 +211,15 @@ def foreign(tree: ast.AST) -> list[str]:
             else []
         )
     }
-    of = importlib.metadata.packages_distributions()
+    of = distributions()
     return sorted(
         name
         for name in imported - sys.stdlib_module_names - {"xaicore"}
         if not brought & {normal(distribution) for distribution in of.get(name, [])}
     )
+
+
+distributions = functools.cache(importlib.metadata.packages_distributions)  # reads the whole of site-packages
 
 
 def normal(name: str) -> str:

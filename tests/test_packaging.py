@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 
 EXAMPLE = "https://github.com/owner/name"
 
@@ -187,6 +189,7 @@ def test_all_lists_what_there_is():
     assert [name for name in xaicore.__all__ if not hasattr(xaicore, name)] == []
 
 
+@pytest.mark.slow
 def test_import_is_light(tmp_path):
     """It asks no network, writes nothing, and leaves foolbox (which only lends photographs) alone."""
     loaded = python(
@@ -247,13 +250,38 @@ def test_licences():
 
 
 @pytest.mark.parametrize(
-    "command", ["book", "test", "check-js", "notebooks", "lab", "repository", "clean", "distclean"]
+    "command",
+    ["book", "check", "test", "check-js", "notebooks", "lab", "repository", "clean", "distclean"],
 )
 def test_make_knows_and_explains(command):
     told = subprocess.run(["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     assert f"make {command}" in told
     dry = ["make", "--dry-run", command, f"URL={EXAMPLE}"]
     assert subprocess.run(dry, cwd=ROOT, capture_output=True, text=True).returncode == 0
+
+
+COLLECT = """
+import json, pytest
+
+class Note:
+    def pytest_collection_finish(self, session):
+        self.markers = [sorted({m.name for m in item.iter_markers()}) for item in session.items]
+
+note = Note()
+pytest.main(["tests", "--collect-only", "-qq", "-p", "no:cacheprovider"], plugins=[note])
+print(json.dumps(note.markers))
+"""
+
+
+@pytest.mark.slow
+def test_make_check_runs_the_unmarked_tests_and_they_are_most():
+    registered = [line.partition(":")[0] for line in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"]]
+    dry = subprocess.run(["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert f'-m "{" and ".join(f"not {marker}" for marker in registered)}"' in dry
+    done = subprocess.run([sys.executable, "-c", COLLECT], cwd=ROOT, capture_output=True, text=True)
+    markers = [set(found) for found in json.loads(done.stdout.splitlines()[-1])]
+    assert sum(found.isdisjoint(registered) for found in markers) > len(markers) / 2
+    assert set(registered) <= set().union(*markers)
 
 
 def test_make_refuses_an_old_python(tmp_path):

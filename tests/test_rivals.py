@@ -163,6 +163,7 @@ def test_lime_cannot_hide_a_plain_superpixel(toy: GapClassifier) -> None:
     assert shap > 0.01 and abs(lime) < shap / 10
 
 
+@pytest.mark.slow
 def test_passes_are_as_many_as_the_table_says(toy: GapClassifier, picture: Photo) -> None:
     counted: Counter[str] = Counter()
 
@@ -214,7 +215,7 @@ def test_finer_cam_is_the_gradient_map_of_a_difference_of_scores(resnet50: GapCl
     assert np.abs(found - RIVALS["Grad-CAM"](resnet50, picture, c, 0)).max() > 0.1
 
 
-@pytest.mark.parametrize("network", ["resnet50", "lite0"])
+@pytest.mark.parametrize("network", [pytest.param("resnet50", marks=pytest.mark.weights), "lite0"])
 def test_hirescam_and_grad_cam_are_the_positive_part_of_cam(
     network: str, request: pytest.FixtureRequest
 ) -> None:

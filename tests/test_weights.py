@@ -228,6 +228,7 @@ def test_a_half_written_file_is_never_visible(folder: Path, host: Host) -> None:
     assert visible(folder) == [host.name]
 
 
+@pytest.mark.slow
 def test_two_processes_download_once(folder: Path, host: Host) -> None:
     host.go_on.clear()
     script = (

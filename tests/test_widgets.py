@@ -76,6 +76,7 @@ def app(models):
     return explorer("coffee", models)
 
 
+@pytest.mark.slow
 def test_controls_do_not_run_the_network_again(app, passes):
     a, shown = app.sides[0], []
     best, other = (a.names[row.index] for row in a.prediction.top(2))
@@ -134,6 +135,7 @@ def test_the_form_shows_what_explain_gives(app, one):
     assert f"{expected.heat.total:.2f}" in app.words.value
 
 
+@pytest.mark.slow
 def test_new_photo_network_and_input_run_it_once(app, passes):
     a = app.sides[0]
     a.sample.value = "goose"
@@ -149,6 +151,7 @@ def test_new_photo_network_and_input_run_it_once(app, passes):
     assert app.sides[1].picture.name == "coffee"
 
 
+@pytest.mark.slow
 def test_all_ways_to_a_photograph(app, tmp_path, web):
     a, goose = app.sides[0], sample_image("goose")
     path = tmp_path / "my goose.png"
@@ -166,6 +169,7 @@ def test_all_ways_to_a_photograph(app, tmp_path, web):
     assert "Ready" in app.status.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("control", "value", "says"),
     [
@@ -218,6 +222,7 @@ def test_best_answers_and_class_agree(app):
     assert a.target.value == a.best.value and app.explanations[0].heat.target == a.prediction.top(3)[2]
 
 
+@pytest.mark.slow
 def test_switched_off_is_what_has_no_effect(app):
     inputs = app.inputs
     inputs["segmenter"].value = None
@@ -254,6 +259,7 @@ def run_code(app, folder, models, monkeypatch):
     return names["explanations"], render(names["figure"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sample", "path", "upload", "large", "two", "focus"])
 def test_the_code_gives_the_same_picture(app, models, kind, tmp_path, monkeypatch, capsys):
     a, b = app.sides
@@ -322,6 +328,7 @@ def test_names_cannot_bring_markup(models):
 # --- in a notebook -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.notebooks
 def test_without_a_front_end_it_is_a_figure():
     """As nbval and a build of the book run it: no widget in the file."""
     from nbclient import NotebookClient
