@@ -69,7 +69,7 @@ def random_map(model: GapClassifier, picture: Photo, c: int, seed: int = 0) -> V
 def centred_blob(model: GapClassifier, picture: Photo, c: int, seed: int = 0) -> Values:
     """A Gaussian in the middle, σ a quarter of the side; 1 at its top."""
     rows, columns = (((np.arange(side) + 0.5) / side - 0.5) / 0.25 for side in picture.shape[:2])
-    return np.exp(-(rows[:, None] ** 2 + columns**2) / 2)
+    return np.asarray(np.exp(-(rows[:, None] ** 2 + columns**2) / 2))
 
 
 def edge_map(model: GapClassifier, picture: Photo, c: int, seed: int = 0) -> Values:
@@ -97,7 +97,7 @@ def squares(size: tuple[int, int], count: int) -> Labels:
 def voronoi_cells(size: tuple[int, int], count: int, random: np.random.Generator) -> Labels:
     """Each pixel belongs to the nearest of `count` distinct random pixels: (H, W) labels 0 … count−1."""
     seeds = np.stack(np.unravel_index(random.choice(size[0] * size[1], count, replace=False), size), axis=1)
-    pixels = np.stack(np.indices(size), axis=-1)
+    pixels = np.stack(list(np.indices(size)), axis=-1)
     return np.asarray(cKDTree(seeds).query(pixels)[1], np.intp)
 
 

@@ -205,7 +205,9 @@ def measure(
     bar.close()
     keys = ((name, *key) for plan, name in plans for key in units(plan, name))
     order = {key: i for i, key in enumerate(keys)}
-    write(file, sorted(read(file), key=lambda row: order.get(row[:6], len(order))))
+    measured = read(file)
+    measured.sort(key=lambda row: order.get(row[:6], len(order)))
+    write(file, measured)
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:

@@ -72,7 +72,7 @@ def variant(contrast: int | str | None, fuse: Fuse = agreement, called: str = "a
 
 
 def mean_of(maps: Sequence[Floats]) -> Floats:
-    return np.mean(maps, axis=0)
+    return np.asarray(np.mean(maps, axis=0))
 
 
 def guided(case: Case, seed: int = 0, *, of: Method) -> Floats:
@@ -88,12 +88,12 @@ def guided(case: Case, seed: int = 0, *, of: Method) -> Floats:
     a = smooth(grey * map_) - smooth(grey) * smooth(map_)
     a /= smooth(grey**2) - smooth(grey) ** 2 + 1e-3
     b = smooth(map_) - a * smooth(grey)
-    return smooth(a) * grey + smooth(b)
+    return np.asarray(smooth(a) * grey + smooth(b))
 
 
 def several_cuts(case: Case, seed: int = 0, *, of: Method) -> Floats:
     """Multi-scale superpixels: the mean of the averages over 50, 100 and 200 of them."""
-    return np.mean([averaged(case, seed, of=of, segments=n) for n in (50, 100, 200)], axis=0)
+    return mean_of([averaged(case, seed, of=of, segments=n) for n in (50, 100, 200)])
 
 
 def other(explain: Callable[[Any, Photo, int, int], Floats], case: Case, seed: int = 0) -> Floats:

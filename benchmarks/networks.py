@@ -97,5 +97,5 @@ def fast(model: GapClassifier) -> GapClassifier:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for module in (model.network, model.extractor):
-        nn.Module.to(module, device=device, memory_format=torch.channels_last)
+        module.to(device).to(memory_format=torch.channels_last)
     return model

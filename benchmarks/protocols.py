@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import Mask
 
 Measured = dict[str, float]
+Result = TypeVar("Result")
 FRACTIONS = np.array([0, 0.03, 0.08, 0.15, 0.25, 0.4, 0.55, 0.75, 1])
 ROAD_FRACTIONS = np.array([0.1, 0.3, 0.5])
 LAYERS = ("fc", "layer4", "layer3", "layer2", "layer1", "conv1")  # of ResNet50, from the head downwards
@@ -189,7 +191,7 @@ def batch_of(case: Case) -> torch.Tensor:
     return case.model.preprocessing.normalise(case.picture)[None]
 
 
-def seconds(work: Callable[[], Floats]) -> tuple[float, Floats]:
+def seconds(work: Callable[[], Result]) -> tuple[float, Result]:
     """Time of the processor, which other programs hardly disturb; of the wall clock where a GPU works."""
     clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     start = clock()

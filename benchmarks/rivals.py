@@ -58,20 +58,22 @@ from torch import Tensor, fx, nn
 from benchmarks.networks import BATCH
 from xaicore.evaluation.localisation import ranking
 from xaicore.evaluation.removal import ScoreFunction
+from xaicore.maps.cells import Floats
 from xaicore.networks.gap import GapClassifier
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import paint
 from xaicore.regions.segmenters import Labels, superpixels
 
 Values = NDArray[np.float64]
-Explain = Callable[[GapClassifier, Photo, int, int], Values]
+Explain = Callable[[GapClassifier, Photo, int, int], Floats]
 
 SEGMENTS = 100  # asked of SLIC; the same superpixels for every method that needs some
 
 
 def batch_size(picture: Photo) -> int:
     """As many pictures at a time as fit the memory that BATCH of 224×224 take."""
-    return max(1, BATCH * 224**2 // (picture.shape[0] * picture.shape[1]))
+    height, width, _ = map(int, picture.shape)
+    return max(1, BATCH * 224**2 // (height * width))
 
 
 # --- the network as the libraries want it ----------------------------------------------------------------
@@ -111,7 +113,8 @@ def tapped(model: GapClassifier) -> fx.GraphModule:
     """
     if model.extractor in _TAPPED:
         return _TAPPED[model.extractor]
-    outputs = {node.op: node for node in model.extractor.graph.nodes}["output"].args[0]
+    assert isinstance(model.extractor, fx.GraphModule)
+    outputs: Any = {node.op: node for node in model.extractor.graph.nodes}["output"].args[0]
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     graph.graph_copy(model.extractor.graph, copies)
@@ -406,7 +409,7 @@ def imputed(picture: Photo, missing: NDArray[np.bool_], seed: int = 0, noise: fl
 def road_curve(
     score: ScoreFunction,
     picture: Photo,
-    heat: Values,
+    heat: Floats,
     fractions: Sequence[float] | Values,
     *,
     most_important_first: bool = True,
