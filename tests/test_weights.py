@@ -163,7 +163,7 @@ def stalled(host: Host) -> None:
 def test_a_bad_download_leaves_nothing_and_says_what_happened(
     folder: Path, host: Host, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Host], None], told: str
 ) -> None:
-    monkeypatch.setattr(W, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(xaicore.networks.fetch, "STALL_SECONDS", 0.3)
     fault(host)
     with pytest.raises(W.WeightsUnavailableError, match=told):
         W.fetch_resnet50("imagenet1k_v1", progress=False)
@@ -176,7 +176,7 @@ def test_a_closed_port_is_unreachable(folder: Path) -> None:
 
 
 def test_a_host_that_never_answers_is_unreachable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(W, "REACH_SECONDS", 0.3)
+    monkeypatch.setattr(xaicore.networks.fetch, "REACH_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/resnet50-0676ba61.pth"
         monkeypatch.setattr(W, "_url", lambda entry: url)
@@ -192,7 +192,7 @@ def test_a_name_look_up_that_hangs_is_given_up(folder: Path, monkeypatch: pytest
         raise socket.gaierror("no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    monkeypatch.setattr(W, "REACH_SECONDS", 0.3)
+    monkeypatch.setattr(xaicore.networks.fetch, "REACH_SECONDS", 0.3)
     try:
         with pytest.raises(W.WeightsUnavailableError, match=r"no answer in 0\.3 s"):
             W.fetch_resnet50("imagenet1k_v1", progress=False)
