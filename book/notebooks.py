@@ -98,7 +98,9 @@ def package_digest(nb: Notebook, package: Path) -> str:
     """A hash of the modules in the folder `package` that the notebook's code reaches."""
     modules = reached_modules(nb, package)
     files = [package.joinpath(*name.split(".")).with_suffix(".py") for name in modules]
-    return _sha256([[name, [_canonical(_code_of(file))]] for name, file in zip(modules, files, strict=True)])
+    return _sha256(
+        [[name, [_written(file.read_text("utf-8"))]] for name, file in zip(modules, files, strict=True)]
+    )
 
 
 def reached_modules(nb: Notebook, package: Path) -> list[str]:
@@ -125,7 +127,7 @@ class _Sources:
         files = {path.relative_to(package).with_suffix("").parts: path for path in package.rglob("*.py")}
         self.files = {place: file for place, file in files.items() if all(map(str.isidentifier, place))}
         self.subpackages = {(), *(place[:n] for place in self.files for n in range(len(place)))}
-        self.code = functools.cache(lambda place: _code_of(self.files[place]))
+        self.code = functools.cache(lambda place: _code_of(self.files[place].read_text("utf-8")))
 
     def known(self, place: Place) -> bool:
         """Whether there is a module or a subpackage at `place`."""
@@ -247,9 +249,16 @@ def _is_reexport(node: ast.stmt) -> bool:
     return dunder or isinstance(node, ast.Import | ast.ImportFrom)
 
 
-def _code_of(path: Path) -> ast.Module:
-    """The syntax tree of a source file, without docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def _written(text: str) -> object:
+    """A source file's code as nested lists; the notebooks share most files, so each text is read once."""
+    return _canonical(_code_of(text))
+
+
+@functools.cache
+def _code_of(text: str) -> ast.Module:
+    """The syntax tree of a source file's text, without docstrings."""
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

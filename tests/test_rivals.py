@@ -39,6 +39,8 @@ from xaicore.networks.gap import Preprocessing
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import paint
 
+pytestmark = pytest.mark.slow  # the rivals are of hundreds of passes, and their libraries slow to import
+
 SIDE = 112
 RED, BLUE = (slice(16, 48), slice(32, 64)), (slice(64, 96), slice(64, 96))
 

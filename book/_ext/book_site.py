@@ -233,7 +233,7 @@ class PackageTable(SphinxDirective):
 class MapKinds(PackageTable):
     """``{map-kinds}``: the registered kinds of map."""
 
-    head = ("kind", "what it shows", "looks at", "set against", "adds up")
+    head = ("kind", "what it shows", "input sizes", "against", "adds up")
 
     def rows(self) -> list[tuple[str, ...]]:
         from xaicore.maps import kinds
@@ -243,8 +243,8 @@ class MapKinds(PackageTable):
             (
                 kind.name,
                 kind.help,
-                " and ".join(f"{scale:g}×" for scale in kind.scales) + " the input size",
-                "nothing" if kind.against is None else f"{kind.against}, unless told otherwise",
+                " and ".join(f"{scale:g}×" for scale in kind.scales),
+                "–" if kind.against is None else str(kind.against),
                 "yes" if kind.adds_up else "no",
             )
             for kind in kinds.KINDS.values()
