@@ -40,8 +40,9 @@ lint: $(VENV)/.installed-for-tests
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-# For use while you work.
-check: lint check-js
+# For use while you work. Lint and script side by side, as each keeps one core busy.
+check: $(VENV)/.installed-for-tests
+	$(MAKE) --no-print-directory -j 2 lint check-js
 	$(PYTEST) --dist worksteal tests -m "not weights and not browser and not site and not notebooks and not slow"
 
 test: lint check-js
