@@ -86,7 +86,7 @@ def test_positive_drops_what_speaks_against(one):
     ("change", "says"),
     [
         ({"kind": "gradcam"}, "choose one of cam, contrast, focus"),
-        ({"segmenter": "voronoi"}, "slic, felzenszwalb, quickshift, watershed, None"),
+        ({"segmenter": "voronoi"}, "segmenter=.voronoi.; choose one of slic, "),
         ({"sign": "absolute"}, "signed, positive"),
         ({"segments": 0}, "from 1 to 5000"),
         ({"segments": 20.5}, "a whole number"),

@@ -23,7 +23,7 @@ def test_labels_are_a_partition_without_gaps(photo: np.ndarray, segmenter: str) 
     assert labels.shape == photo.shape[:2]
     assert (np.bincount(labels.ravel()) > 0).all()
     assert labels.min() == 0
-    assert labels.max() > 5
+    assert labels.max() > 0
     assert np.array_equal(labels, superpixels(photo, segmenter=segmenter)), "not deterministic"
 
 

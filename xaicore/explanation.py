@@ -120,7 +120,7 @@ def controls() -> tuple[Control, ...]:
         Control("segmenter", "Superpixels", "slic", "what cuts the photograph into regions", cuts),
         Control("segments", "Segments", SEGMENTS, "how many superpixels to ask for", None, 1, 5000, 5),
         Control("statistic", "Statistic", "mean", "what is taken for a region's score", _same(Statistic)),
-        Control("top", "How many", 5, "of the best regions to keep", None, 1, 1000, 1, optional=True),
+        Control("top", "How many", 5, "how many of the best to keep", None, 1, 1000, 1, optional=True),
         Control(
             "threshold",
             "Threshold",

@@ -38,7 +38,7 @@ examples:
   xaicore explain dog.jpg --kind contrast --against tabby
       why the first answer and not a tabby?
   xaicore explain dog.jpg --kind focus --segmenter felzenszwalb
-      the sharpest map, over regions of another shape
+      what two input sizes agree on, over regions of another shape
   xaicore explain holiday/*.jpg --format csv --out maps
       many photographs, the region tables as CSV
 

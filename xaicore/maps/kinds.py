@@ -135,5 +135,5 @@ def _contrast(prediction: Prediction, c: int, shares: Shares) -> Floats:
     "focus", against=RIVALS, scales=(1, 2), fuse=agreement, unit="its own units: agreement of two sizes"
 )
 def _focus(prediction: Prediction, c: int, shares: Shares) -> Floats:
-    """The contrast, as far as the looks at two input sizes agree on it; the sharpest map of this book."""
+    """The contrast, as far as the looks at two input sizes agree on it (chapter 6)."""
     return contrast_with(prediction, c, shares)
