@@ -69,7 +69,9 @@ def test_an_agreement_of_sizes_is_in_no_unit_of_the_score(one, no_figure_stays_o
 
 def test_what_an_average_of_maxima_holds_is_no_evidence(one):
     p = one.predict(sample_image("coffee"))
-    assert explain(p, statistic="max").regions.evidence is None
+    most = explain(p, statistic="max")
+    assert most.regions.evidence is None
+    assert most.title.startswith("CAM by regions (max): ") and "SeCAM" not in repr(most.averages)
     assert explain(p, statistic="mean").regions.evidence == pytest.approx(
         sum(r.evidence for r in explain(p).regions)
     )

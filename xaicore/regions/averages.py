@@ -189,9 +189,16 @@ class RegionMap:
         return self.heat.adds_up and self.statistic == "mean"
 
     @property
+    def name(self) -> str:
+        """What it is called: "SeCAM" only where it is the mean of a map that sums to a score."""
+        if self.statistic == "mean":
+            return self.heat.averaged
+        return f"{self.heat.name} by regions ({self.statistic})"
+
+    @property
     def title(self) -> str:
         """What stands over its figure."""
-        return f"{self.heat.averaged}: {self.heat.subject}" if self.heat.subject else self.heat.averaged
+        return f"{self.name}: {self.heat.subject}" if self.heat.subject else self.name
 
     @property
     def map(self) -> NDArray[np.float64]:
@@ -230,7 +237,7 @@ class RegionMap:
 
     def _told(self) -> str:
         subject = f" for '{self.heat.subject}'" if self.heat.subject else ""
-        return f"{self.heat.averaged}{subject}: {len(self.scores)} superpixels"
+        return f"{self.name}{subject}: {len(self.scores)} superpixels"
 
 
 def average(heat: HeatMap, labels: NDArray[Any], statistic: Statistic = "mean") -> RegionMap:

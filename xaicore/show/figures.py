@@ -107,7 +107,7 @@ def show_regions(
         overlay(result.image, heat, limit),
         mark_boundaries(overlay(result.image, result.map, limit), result.labels, (255, 255, 255)),
     ]
-    titles = ["photograph", heat.name, heat.averaged]
+    titles = ["photograph", heat.name, result.name]
     if regions is not None:
         panels.append(cut_out(result.image, result.mask(regions)))
         titles.append(f"{len(regions)} regions: {regions.area:.0%} of area")

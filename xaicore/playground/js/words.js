@@ -66,7 +66,8 @@ export function rivalName(data, { kind, against }) {
 export function title(data, state) {
   const { title, averaged } = data.kinds[state.kind]
   const rival = rivalName(data, state)
-  return `${state.regions ? averaged : title}: ${className(data, state)}${rival && `, not ${rival}`}`
+  const byRegions = state.statistic === "mean" ? averaged : `${title} by regions (${state.statistic})`
+  return `${state.regions ? byRegions : title}: ${className(data, state)}${rival && `, not ${rival}`}`
 }
 
 /**
