@@ -9,8 +9,8 @@ from xaicore.maps.cells import class_activation_map, rival_shares
 from xaicore.maps.drawing import on_photo
 from xaicore.maps.focus import agreement
 from xaicore.maps.heat import heat_map
+from xaicore.playground.codes import agreement_bound, error_bound, quantise
 from xaicore.playground.page import playground
-from xaicore.playground.quantise import agreement_bound, error_bound, quantise
 from xaicore.playground.script import script, style_sheet
 from xaicore.regions.averages import paint, select, superpixel_scores
 

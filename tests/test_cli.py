@@ -105,6 +105,8 @@ def test_a_record_that_no_longer_fits_is_refused(explain, tmp_path: Path, capsys
         ({"weights": {**record["weights"], "sha256": "0" * 64}}, "others than the record's"),
         ({"settings": {"kind": "xrai"}}, "choose one of cam"),
         ({"settings": 3}, "no record of"),
+        ({"settings": {**record["settings"], "target": 5000}}, "out of range"),
+        ({"found": {**record["found"], "labels_sha256": "0"}}, "superpixels are others"),
     ):
         damaged.write_text(json.dumps({**record, **change}))
         assert main(["again", str(damaged), "--out", str(tmp_path / "x")]) == 1

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from tiny_network import tiny
 
-from xaicore import cam, heat_map, sample_image, secam
+from xaicore import HeatMap, average, cam, heat_map, sample_image, secam
 from xaicore.explanation import Settings, explain
 from xaicore.show.explained import describe, draw, render, same_units, table
-from xaicore.show.record import fingerprint, record
+from xaicore.show.figures import show_maps
+from xaicore.show.records import fingerprint, record
 
 pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
 
@@ -158,3 +159,63 @@ def test_table_is_csv(one):
     assert [int(row["superpixel"]) for row in rows] == both[0].regions.superpixels
     rows = list(csv.DictReader(io.StringIO(table(both))))
     assert [row["map"] for row in rows] == ["A"] * len(both[0].regions) + ["B"] * len(both[1].regions)
+
+
+def test_numbers_from_numpy_become_plain_ones(one):
+    settings = Settings(
+        top=np.int64(3), segments=50.0, target=np.int64(1), kind="contrast", against=np.int64(4)
+    )
+    e = explain(one.predict(sample_image("coffee")), settings)
+    assert len(e.regions) == 3
+    assert json.loads(json.dumps(record(e, "coffee.png")))["settings"]["against"] == 4
+
+
+def test_what_a_record_could_not_make_again_is_refused(one):
+    p = one.predict(sample_image("coffee"))
+    with pytest.raises(ValueError, match="segmenter=None"):
+        explain(p, segmenter=None, labels=np.zeros(p.image.shape[:2], int))
+    with pytest.raises(ValueError, match="begin at scale 2"):
+        explain(one.look(p.image, (2,)))
+    own = explain(p, labels=np.indices(p.image.shape[:2])[0] // 100)
+    usual = explain(p)
+    told = [record(e, "coffee.png")["found"]["labels_sha256"] for e in (own, usual)]
+    assert told[0] != told[1] == fingerprint(usual.averages.labels)
+
+
+def test_cells_of_a_map_of_several_looks_say_whose_they_are(one):
+    settings = Settings(kind="focus", segmenter=None)
+    e = explain(settings.look(one, sample_image("coffee")), settings)
+    lines = table([e]).splitlines()
+    assert lines[0] == "look,row,column,value"
+    assert len(lines) == 1 + sum(cells.size for cells in e.heat.cells)
+    found = record(e, "coffee.png")["found"]
+    assert "cells" not in found and len(found["cells_of_each_look"]) == 2
+
+
+def test_without_a_positive_region_a_map_that_adds_up_to_nothing_still_has_no_evidence(one):
+    p = one.predict(sample_image("coffee"))
+    heat = HeatMap.of(-np.ones(p.image.shape[:2]), p.image, "Grad-CAM")
+    empty = average(heat, np.zeros(p.image.shape[:2], int)).regions(top=3)
+    assert len(empty) == 0 and empty.evidence is None and "evidence" not in repr(empty)
+
+
+def test_figures_and_tables_hold_one_sort_and_any_number(one):
+    p = one.predict(sample_image("coffee"))
+    with_, without = explain(p, segments=20), explain(p, segmenter=None)
+    for show in (draw, table):
+        with pytest.raises(ValueError, match="one segmenter="):
+            show([with_, without])
+    assert {line[0] for line in table([with_] * 3).splitlines()[1:]} == set("ABC")
+
+
+def test_a_colour_bar_claims_no_unit_that_the_map_has_not(one):
+    looks = one.look(sample_image("coffee"), (1, 2))
+    cam_, focus_ = heat_map(looks), heat_map(looks, kind="focus")
+    for heats, says in (
+        ([cam_], "units of the score"),
+        ([focus_], "agreement of two"),
+        ([cam_, focus_], "value of the map"),
+    ):
+        figure = show_maps(looks.first.image, heats)
+        assert says in figure.axes[-1].get_xlabel()
+        plt.close(figure)

@@ -170,3 +170,14 @@ def test_one_look_is_not_enough(chelsea):
         heat_map(chelsea, kind="focus")
     with pytest.raises(ValueError, match="compares input sizes"):
         heat_map(Looks((chelsea,), (1,)), kind="focus")
+
+
+def test_focus_takes_its_own_sizes_and_no_others(one):
+    """Of more looks it takes those at its sizes, in whatever order; of others it says which is missing."""
+    photo = sample_image("coffee")
+    expected = heat_map(one.look(photo, (1, 2)), "bee", "focus").values
+    for scales in ((1, 2, 1.5), (2, 1)):
+        np.testing.assert_array_equal(heat_map(one.look(photo, scales), "bee", "focus").values, expected)
+    for scales, missing in (((1, 1), "2"), ((2, 1.5), "1")):
+        with pytest.raises(ValueError, match=f"none at {missing} times the usual"):
+            heat_map(one.look(photo, scales), kind="focus")

@@ -83,6 +83,7 @@ def test_what_can_t_be_registered(registry):
         ({"name": ""}, "No name"),
         ({"name": "a", "scales": ()}, "one scale"),
         ({"name": "a", "scales": (1, 2)}, "how to fuse="),
+        ({"name": "a", "fuse": np.max, "adds_up": True}, "adds up to no score"),
     ):
         with pytest.raises(ValueError, match=says):
             map_kind(**options)(told)

@@ -44,5 +44,11 @@ def test_what_is_no_look_at_one_photograph(one):
         Looks((), ())
     with pytest.raises(ValueError, match="one photograph"):
         Looks((coffee, cat), (1, 2))
+    one_size = one.predict(sample_image("coffee")[::-1])
+    with pytest.raises(ValueError, match="one photograph"):
+        Looks((coffee, one_size), (1, 2))
+    others = tiny(5, names=list(one.categories)).predict(sample_image("coffee"))
+    with pytest.raises(ValueError, match="one photograph by one network"):
+        Looks((coffee, others), (1, 2))
     with pytest.raises(ValueError, match="one photograph by one network"):
         Looks((coffee, tiny(2, 4).predict(sample_image("coffee"))), (1, 2))

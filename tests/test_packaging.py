@@ -1,7 +1,9 @@
 """What is installed, what it asks for, and which module may import which."""
 
 import ast
+import importlib
 import importlib.metadata
+import inspect
 import json
 import os
 import re
@@ -180,6 +182,16 @@ def test_imports_are_absolute_and_of_modules():
             if isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path} has a relative import; write from xaicore.… import …"
                 assert node.module not in packages, f"{path} imports from {node.module} itself"
+
+
+def test_no_function_shadows_its_module():
+    """`xaicore.show.records` is a module and nothing else: a name for readers never hides one."""
+    for package in sorted((ROOT / "xaicore").rglob("__init__.py")):
+        name = ".".join(package.parent.relative_to(ROOT).parts)
+        there = importlib.import_module(name)
+        for module in package.parent.glob("[a-z]*.py"):
+            found = getattr(there, module.stem, None)
+            assert found is None or inspect.ismodule(found), f"{name}.{module.stem}"
 
 
 def test_all_lists_what_there_is():

@@ -29,10 +29,10 @@ from test_browser import DESKTOP, PHONE
 from test_browser import browser as browser  # the fixture
 
 from xaicore import average, heat_map, superpixels
+from xaicore.playground.codes import error_bound
 from xaicore.playground.controls import as_link
 from xaicore.playground.page import playground
 from xaicore.playground.picture import draw
-from xaicore.playground.quantise import error_bound
 
 HANDS = [
     ("mouse", DESKTOP, "light"),

@@ -86,7 +86,7 @@ def test_controls_do_not_run_the_network_again(app, passes):
         (inputs["kind"], "cam"), (inputs["segments"], 30), (inputs["segmenter"], "watershed"),
         (inputs["segmenter"], "felzenszwalb"), (inputs["statistic"], "max"), (inputs["top"], 2),
         (app.choose, "threshold"), (inputs["threshold"], 0.3), (inputs["alignment"], "corners"),
-        (inputs["sign"], "positive"), (inputs["opacity"], 0.4), (inputs["segmenter"], None),
+        (inputs["sign"], "positive"), (inputs["opacity"], 0.4), (inputs["segmenter"], "none"),
         (inputs["segmenter"], "felzenszwalb"), (app.compare, True), (app.sides[1].target, other),
     ]  # fmt: skip
     for control, value in changes:
@@ -120,7 +120,7 @@ def test_a_kind_that_compares_sizes_looks_once_more(app, passes):
 
 def test_the_form_offers_what_is_registered(app):
     assert {value for _, value in app.inputs["kind"].options} >= set(KINDS)
-    assert {value for _, value in app.inputs["segmenter"].options} >= set(SEGMENTERS)
+    assert {value for _, value in app.inputs["segmenter"].options} >= {*SEGMENTERS, "none"}
     assert set(app.inputs) == {control.name for control in controls()}
 
 
@@ -225,7 +225,7 @@ def test_best_answers_and_class_agree(app):
 @pytest.mark.slow
 def test_switched_off_is_what_has_no_effect(app):
     inputs = app.inputs
-    inputs["segmenter"].value = None
+    inputs["segmenter"].value = "none"
     assert all(inputs[name].disabled for name in ("segments", "statistic", "top", "threshold"))
     inputs["segmenter"].value = "slic"
     assert not inputs["segments"].disabled and not inputs["top"].disabled and inputs["threshold"].disabled

@@ -1,6 +1,7 @@
 """Controls, said once: what a setting is called, what it starts with, and which values it takes.
 
-The command line's options, the form's widgets and the playground's inputs are built from the same rows.
+The command line's options and the form's widgets are built from the settings' rows
+(:func:`xaicore.explanation.controls`), the playground's inputs and links from rows of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import numbers
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+NONE = "none"  # how a front end writes None, which its widgets and options can't hold
 
 
 @dataclass(frozen=True)

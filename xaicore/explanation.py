@@ -72,8 +72,11 @@ class Settings:
     resize: Resize = "full"
 
     def __post_init__(self) -> None:
-        for control in controls():
-            control.check(getattr(self, control.name))
+        for control in controls():  # a whole number that came as 3.0 or from NumPy becomes 3
+            object.__setattr__(self, control.name, control.check(getattr(self, control.name)))
+        for name in ("target", "against"):
+            if isinstance(value := getattr(self, name), np.integer):
+                object.__setattr__(self, name, int(value))
         if (self.top is None) == (self.threshold is None):
             raise ValueError("Give either top= (how many regions) or threshold= (share of the best score).")
         if self.against is not None and find_kind(self.kind).against is None:
@@ -190,7 +193,8 @@ def explain(
 
     Args:
         looks: `settings.look(model, photo)`; a prediction will do for a kind that needs one look.
-        labels: superpixels that :meth:`Settings.cut` made before; by default they are made here.
+        labels: superpixels that :meth:`Settings.cut` made before; by default they are made here. A record
+            notes their checksum, and of others no figure is made again.
         changes: settings by name, in place of those in `settings`.
 
     Raises:
@@ -201,6 +205,10 @@ def explain(
         raise ValueError(f"No setting is called {', '.join(unknown)}.")
     chosen = replace(settings or Settings(), **changes)
     chosen = replace(chosen, target=seen.first.index(chosen.target), resize=seen.first.resize)
+    if seen.scales[0] != find_kind(chosen.kind).scales[0]:
+        raise ValueError(f"These looks begin at scale {seen.scales[0]:g}. Use settings.look(model, photo).")
+    if labels is not None and chosen.segmenter is None:
+        raise ValueError("labels= are superpixels, and segmenter=None asks for none. Drop one of the two.")
     heat = heat_map(seen, chosen.target, chosen.kind, chosen.against, alignment=chosen.alignment)
     averages = regions = None
     values = heat.values

@@ -22,10 +22,10 @@ from tiny_network import tiny  # noqa: E402
 from xaicore import class_activation_map, sample_image, superpixels, upsample  # noqa: E402
 from xaicore.maps.cells import OTHERS, RIVALS, rival_shares  # noqa: E402
 from xaicore.maps.focus import agreement  # noqa: E402
+from xaicore.playground.codes import dequantise, error_bound, quantise  # noqa: E402
 from xaicore.playground.controls import as_link, check_state  # noqa: E402
 from xaicore.playground.page import Playground, playground  # noqa: E402
 from xaicore.playground.picture import compute, draw  # noqa: E402
-from xaicore.playground.quantise import dequantise, error_bound, quantise  # noqa: E402
 from xaicore.regions.averages import select, superpixel_scores  # noqa: E402
 
 CLASSES = 40

@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib as mpl
 from tqdm import tqdm
 
-from xaicore.controls import Control
+from xaicore.controls import NONE, Control
 from xaicore.explanation import Explanation, Settings, controls, explain
 from xaicore.maps.kinds import KINDS, find_kind
 from xaicore.networks.gap import GapClassifier
@@ -26,7 +26,7 @@ from xaicore.networks.weights import AUTO, SOURCES, WeightsUnavailableError, che
 from xaicore.pictures.reading import ImageError, read_image
 from xaicore.regions.segmenters import SEGMENTERS, find_segmenter
 from xaicore.show.explained import draw, render, table
-from xaicore.show.record import fingerprint, record
+from xaicore.show.records import fingerprint, record
 from xaicore.show.style import use_book_style
 
 EXPLAIN = """\
@@ -52,7 +52,6 @@ A region's score is the mean of the map over it. For cam and contrast it is in u
 its share of the evidence is its part of all that speaks for the class. Neither says what would happen if the
 region were removed.
 """
-NONE = "none"  # how the command line writes None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -200,7 +199,7 @@ def _with_classes(settings: Settings, options: argparse.Namespace, model: GapCla
     def known(name: str | None, words: tuple[str, ...] = ()) -> Target | None:
         if name is None or name in words:
             return name
-        return class_index(int(name) if name.isdigit() else name, model.categories)
+        return class_index(int(name) if name.isdecimal() else name, model.categories)
 
     target, against = known(options.target), known(options.against, ("rivals", "others"))
     if target is not None and target == against:
@@ -239,6 +238,10 @@ def _again(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
         model = load_resnet50(weights["source"])
         if getattr(model.provenance, "sha256", "") != weights["sha256"]:
             raise ValueError(f"The weights {weights['source']} here are others than the record's.")
+        explanation = explain(settings.look(model, image), settings)
+        cut = known["found"].get("labels_sha256")
+        if explanation.averages is not None and fingerprint(explanation.averages.labels) != cut:
+            raise ValueError("The superpixels are others than the record's: its packages were others.")
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         print(f"{options.record} is no record of `xaicore explain` ({error!r}).", file=sys.stderr)
         return 1
@@ -246,7 +249,7 @@ def _again(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
         print(error, file=sys.stderr)
         return 1
     figure = options.out / f"{options.record.stem}.png"
-    _write_figure(explain(settings.look(model, image), settings), figure)
+    _write_figure(explanation, figure)
     print(f"→ {figure}")
     return 0
 

@@ -25,6 +25,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from xaicore.apps.inputs import Side, group, setting_input
+from xaicore.controls import NONE
 from xaicore.explanation import Explanation, Settings, controls, explain
 from xaicore.live import somebody_is_there
 from xaicore.maps.kinds import find_kind
@@ -37,7 +38,7 @@ from xaicore.pictures.reading import ImageError
 from xaicore.pictures.sources import Picture, picture, quoted, uploaded
 from xaicore.regions.segmenters import Labels, find_segmenter
 from xaicore.show.explained import describe, draw, render, table
-from xaicore.show.record import Recipe, snippet
+from xaicore.show.records import Recipe, snippet
 
 Loader = GapClassifier | Callable[[], GapClassifier]
 
@@ -121,7 +122,8 @@ class Explorer:
     def settings(self) -> Settings:
         """The settings that the controls stand for."""
         unused = "threshold" if self.choose.value == "top" else "top"
-        return Settings(**{name: box.value for name, box in self.inputs.items()} | {unused: None})
+        chosen = {name: None if box.value == NONE else box.value for name, box in self.inputs.items()}
+        return Settings.of(chosen | {unused: None})
 
     def figure(self) -> Figure:
         """The figure that is shown, drawn anew."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xaicore.controls import Control
+from xaicore.controls import NONE, Control
 from xaicore.maps.cells import OTHERS, RIVALS
 from xaicore.networks.prediction import Prediction, Target
 from xaicore.pictures.samples import SAMPLES
@@ -134,7 +134,7 @@ def group(w: Any, title: str, controls: Sequence[Any]) -> Any:
 def setting_input(w: Any, control: Control) -> Any:
     """The widget of a setting: a list to choose from, a slider, or a number to type."""
     if control.choices is not None:
-        options = [(label, value) for value, label in control.choices.items()]
+        options = [(label, NONE if value is None else value) for value, label in control.choices.items()]
         return w.Dropdown(
             description=control.label, options=options, value=control.default, tooltip=control.help
         )

@@ -120,13 +120,8 @@ def heat_map(
     what, seen = find_kind(kind), as_looks(looks)
     if against is not None and what.against is None:
         raise ValueError(f"kind={kind!r} is a map of one class, without against=. Choose kind='contrast'.")
-    used = seen.predictions[: None if what.fuse else 1]
-    if len(used) < len(what.scales):
-        raise ValueError(
-            f"kind={kind!r} compares input sizes, and these are looks at {len(used)}. "
-            f"Look again: model.look(photo, scales={what.scales})."
-        )
-    c = seen.first.index(target)
+    used = _needed(what, seen)
+    c = used[0].index(target)
     against = what.against if against is None else against
     shares = [{} if against is None else rival_shares(look, c, against) for look in used]
     cells = tuple(_checked(what, look, what.cells(look, c, q)) for look, q in zip(used, shares, strict=True))
@@ -135,18 +130,33 @@ def heat_map(
     rivals = shares[0]
     return HeatMap(
         values=np.asarray(values, dtype=np.float64),
-        image=seen.first.image,
+        image=used[0].image,
         name=what.title,
         averaged=what.averaged,
-        subject=_subject(seen.first, c, against, rivals),
+        subject=_subject(used[0], c, against, rivals),
         unit=what.unit,
         kind=what.name,
-        target=seen.first.score(c),
+        target=used[0].score(c),
         rivals=rivals,
         cells=cells,
-        total=_in_contrast(seen.first.scores, c, rivals) if what.adds_up else None,
-        bias=_in_contrast(seen.first.bias, c, rivals) if what.adds_up else None,
+        total=_in_contrast(used[0].scores, c, rivals) if what.adds_up else None,
+        bias=_in_contrast(used[0].bias, c, rivals) if what.adds_up else None,
     )
+
+
+def _needed(what: Kind, seen: Looks) -> tuple[Prediction, ...]:
+    """The looks that the kind takes: those at its sizes, or, if it fuses whatever there is, all of them."""
+    if what.fuse is None:
+        return seen.predictions[:1]
+    if len(what.scales) == 1:
+        return seen.predictions
+    by_scale = dict(zip(seen.scales, seen.predictions, strict=True))
+    if missing := ", ".join(f"{scale:g}" for scale in what.scales if scale not in by_scale):
+        raise ValueError(
+            f"kind={what.name!r} compares input sizes, and there is none at {missing} times the usual. "
+            f"Look again: model.look(photo, scales={what.scales})."
+        )
+    return tuple(by_scale[scale] for scale in what.scales)
 
 
 def _checked(what: Kind, look: Prediction, cells: Floats) -> Floats:

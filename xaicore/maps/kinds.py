@@ -37,7 +37,8 @@ class Kind:
             `averaged`: over one of its averages on superpixels.
         cells: from one prediction, a class index and the shares of its rivals to (h, w), signed.
         against: what it is set against unless told otherwise; None if it takes no rivals.
-        scales: the input sizes that it looks at, as multiples of the network's usual one.
+        scales: the input sizes that it looks at, as multiples of the network's usual one. With one size and
+            `fuse` it takes whatever looks there are.
         fuse: from the maps of all looks, drawn at one size, to one; None to take the first look's.
         adds_up: whether mean(cells) + b_c − Σ q_j b_j = S_c − Σ q_j S_j. Only such a map is in units of the
             score.
@@ -85,6 +86,8 @@ def map_kind(
         )
     if not scales or (len(scales) > 1 and fuse is None):
         raise ValueError(f"{name}: give one scale, or several and how to fuse= their maps.")
+    if adds_up and fuse is not None:
+        raise ValueError(f"{name}: what becomes of several maps adds up to no score; leave adds_up= out.")
 
     def register(function: Function) -> Function:
         if not (told := inspect.getdoc(function)):

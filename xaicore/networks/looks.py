@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xaicore.networks.prediction import Prediction
 
@@ -32,8 +36,9 @@ class Looks:
             raise ValueError(
                 f"{len(self.predictions)} predictions at {len(self.scales)} scales: give as many."
             )
-        for other in self.predictions[1:]:
-            if other.image.shape != self.first.image.shape or other.categories != self.first.categories:
+        a = self.first
+        for b in self.predictions[1:]:
+            if not (_equal(a.image, b.image) and _equal(a.class_weights, b.class_weights)):
                 raise ValueError("Looks are of one photograph by one network; these are not.")
 
     @property
@@ -52,6 +57,10 @@ class Looks:
 
     def _repr_html_(self) -> str:
         return self.first._repr_html_()
+
+
+def _equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    return a is b or np.array_equal(a, b)
 
 
 def as_looks(seen: Looks | Prediction) -> Looks:

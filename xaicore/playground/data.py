@@ -25,8 +25,8 @@ from xaicore.maps.kinds import KINDS
 from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import Prediction
 from xaicore.pictures.reading import Photo
+from xaicore.playground.codes import Codes, error_bound, quantise
 from xaicore.playground.controls import COMPUTED, Controls, as_json
-from xaicore.playground.quantise import Codes, error_bound, quantise
 from xaicore.regions.segmenters import superpixels
 from xaicore.show.painting import AGAINST, FOR
 

@@ -106,7 +106,12 @@ class Region(NamedTuple):
 
 
 class Regions(tuple[Region, ...]):
-    """Regions, best first; shows as a table in a notebook and in a terminal."""
+    """Regions, best first; shows as a table in a notebook and in a terminal.
+
+    `adds_up`: whether their scores add up to one of the network's, so that there is evidence to share.
+    """
+
+    adds_up: bool = True
 
     @property
     def area(self) -> float:
@@ -116,8 +121,7 @@ class Regions(tuple[Region, ...]):
     @property
     def evidence(self) -> float | None:
         """Share of all positive evidence that the regions hold together, in [0, 1]; None as for each."""
-        shares = [region.evidence for region in self]
-        return None if None in shares else sum(share for share in shares if share is not None)
+        return sum(region.evidence or 0.0 for region in self) if self.adds_up else None
 
     @property
     def superpixels(self) -> list[int]:
@@ -185,7 +189,10 @@ class RegionMap:
 
     @property
     def adds_up(self) -> bool:
-        """Whether Σ score × area is the map's mean, and that a score: only for means of such a map."""
+        """Whether Σ score × area is the map's mean, and that a score: only for means of such a map.
+
+        The sum is exact where drawing keeps the mean: with half_pixel, by whole factors.
+        """
         return self.heat.adds_up and self.statistic == "mean"
 
     @property
@@ -213,7 +220,7 @@ class RegionMap:
         positive = areas * np.maximum(np.nan_to_num(self.scores), 0)
         total = positive.sum()
         centres = ndimage.center_of_mass(np.ones(seen.shape), self.labels, chosen) if len(chosen) else []
-        return Regions(
+        found = Regions(
             Region(
                 superpixel=int(s),
                 score=float(self.scores[s]),
@@ -224,6 +231,8 @@ class RegionMap:
             )
             for s, (row, column) in zip(chosen, centres, strict=True)
         )
+        found.adds_up = self.adds_up
+        return found
 
     def mask(self, regions: Regions) -> Mask:
         """(H, W) mask of the regions' pixels that the network saw."""

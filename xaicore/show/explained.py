@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from xaicore.explanation import Explanation
 from xaicore.regions.averages import Regions
 from xaicore.show.figures import add_colour_bar, show_images
-from xaicore.show.painting import cut_out, mark_boundaries, overlay
+from xaicore.show.painting import colour_limit, cut_out, mark_boundaries, overlay
 
 
 def same_units(explanations: Sequence[Explanation]) -> bool:
@@ -39,8 +39,12 @@ def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figu
     The colour scale ends at the map's largest absolute value before it was averaged, so it stays when
     superpixels are chosen. All rows share it if :func:`same_units`; else each row has its own. Wide
     photographs stand one below the other. `names`: what stands over the photographs.
+
+    Raises:
+        ValueError: explanations with superpixels and without in one figure.
     """
-    limits = [float(np.nanmax(np.abs(e.heat.values))) or 1.0 for e in explanations]
+    _refuse_a_mixture(explanations)
+    limits = [colour_limit([e.heat]) for e in explanations]
     together = same_units(explanations)
     if together:
         limits = [max(limits)] * len(limits)
@@ -66,6 +70,11 @@ def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figu
     for e, row, limit in zip(explanations, rows, limits, strict=True):
         add_colour_bar(figure, limit, e.heat.label, row)
     return figure
+
+
+def _refuse_a_mixture(explanations: Sequence[Explanation]) -> None:
+    if len({e.averages is None for e in explanations}) > 1:
+        raise ValueError("Some have superpixels and some have none: explain all with one segmenter=.")
 
 
 def render(figure: Figure, kind: Literal["png", "jpeg", "svg"] = "png", dpi: int = 130) -> bytes:
@@ -97,8 +106,8 @@ def _score(e: Explanation) -> str:
             f"{heat.title}: score of {target.name} {target.score:.2f}, probability {target.probability:.1%}. "
             f"The map is in {heat.unit}, and adds up to no score."
         )
-    mean = float(heat.cells[0].mean())
-    sum_ = f"Mean of the map {mean:.2f} + bias {heat.bias:.2f} = {mean + heat.bias:.2f}."
+    cells = float(heat.cells[0].mean())
+    sum_ = f"Mean of the map {cells:.2f} + bias {heat.bias:.2f} = {cells + heat.bias:.2f}."
     if not heat.rivals:
         return f"{heat.subject}: score {heat.total:.2f}, probability {target.probability:.1%}. {sum_}"
     if len(heat.rivals) == 1:
@@ -107,8 +116,9 @@ def _score(e: Explanation) -> str:
             f"{heat.subject}: difference of the scores {heat.total:.2f}, probability among the two "
             f"{share:.1%}. {sum_}"
         )
+    mean = "mean score" if len(set(heat.rivals.values())) == 1 else "mean score, weighted by probability,"
     return (
-        f"{heat.subject}: {heat.total:.2f} above the mean score of the {len(heat.rivals)} others, "
+        f"{heat.subject}: {heat.total:.2f} above the {mean} of {len(heat.rivals)} others, "
         f"probability {target.probability:.1%}. {sum_}"
     )
 
@@ -143,17 +153,29 @@ def _comparison(explanations: Sequence[Explanation]) -> str:
 def table(explanations: Sequence[Explanation]) -> str:
     """The region tables as CSV; with more than one, a first column says which (A, B).
 
-    Without superpixels: the map's cells, one row each, as row, column and value.
+    Without superpixels: the map's cells, one row each, as row, column and value; for a map that fuses several
+    looks those of each look, before they are fused, with the look's number in front.
+
+    Raises:
+        ValueError: explanations with superpixels and without in one table.
     """
+    _refuse_a_mixture(explanations)
     parts = [_rows(e).splitlines() for e in explanations]
     if len(parts) == 1:
         return "\n".join(parts[0]) + "\n"
-    rows = [f"{'AB'[i]},{row}" for i, part in enumerate(parts) for row in part[1:]]
+    rows = [f"{chr(ord('A') + i)},{row}" for i, part in enumerate(parts) for row in part[1:]]
     return "\n".join([f"map,{parts[0][0]}", *rows]) + "\n"
 
 
 def _rows(e: Explanation) -> str:
     if e.averages is not None:
         return (e.regions or Regions()).to_csv()
-    rows = [f"{y},{x},{v:.6g}" for y, row in enumerate(e.heat.cells[0]) for x, v in enumerate(row)]
-    return "\n".join(["row,column,value", *rows]) + "\n"
+    cells = [
+        (look, f"{y},{x},{v:.6g}")
+        for look, values in enumerate(e.heat.cells, start=1)
+        for y, row in enumerate(values)
+        for x, v in enumerate(row)
+    ]
+    if len(e.heat.cells) == 1:
+        return "\n".join(["row,column,value", *(row for _, row in cells)]) + "\n"
+    return "\n".join(["look,row,column,value", *(f"{look},{row}" for look, row in cells)]) + "\n"

@@ -56,7 +56,7 @@ def show_maps(
     titles: Sequence[str] | None = None,
     columns: int = 3,
     limit: float | None = None,
-    label: str = "evidence M (units of the score)",
+    label: str | None = None,
     photo: bool = False,
     width: float = WIDTH,
 ) -> Figure:
@@ -73,8 +73,17 @@ def show_maps(
         if names is not None and len(names) < len(panels):
             names.insert(0, "photograph")
     figure = show_images(panels, names, columns, width)
-    add_colour_bar(figure, limit, label)
+    add_colour_bar(figure, limit, _label(heats) if label is None else label)
     return figure
+
+
+def _label(heats: Sequence[Floats | HeatMap]) -> str:
+    """What the colour bar of several maps says: a map that adds up to no score isn't in its units."""
+    own = {heat.label for heat in heats if isinstance(heat, HeatMap) and not heat.adds_up}
+    if not own:
+        return "evidence M (units of the score)"
+    alike = len(own) == 1 and all(isinstance(heat, HeatMap) and not heat.adds_up for heat in heats)
+    return own.pop() if alike else "value of the map"
 
 
 def add_colour_bar(figure: Figure, limit: float, label: str, axes: Sequence[Axes] | None = None) -> None:
@@ -113,5 +122,6 @@ def show_regions(
         titles.append(f"{len(regions)} regions: {regions.area:.0%} of area")
     figure = show_images(panels, titles, columns, width)
     what = "evidence" if heat.adds_up else heat.name
-    add_colour_bar(figure, limit, f"{what} for '{heat.subject}' ({heat.unit})")
+    subject = f" for '{heat.subject}'" if heat.subject else ""
+    add_colour_bar(figure, limit, f"{what}{subject} ({heat.unit})")
     return figure

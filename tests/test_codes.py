@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from xaicore.maps.cells import class_activation_map
 from xaicore.maps.focus import agreement
-from xaicore.playground.quantise import agreement_bound, dequantise, error_bound, quantise
+from xaicore.playground.codes import agreement_bound, dequantise, error_bound, quantise
 
 values = st.one_of(st.just(0.0), st.floats(1e-12, 1e6), st.floats(-1e6, -1e-12))
 rows = arrays(np.float64, array_shapes(min_dims=2, max_dims=3, max_side=6), elements=values)

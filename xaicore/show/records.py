@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from xaicore.explanation import Explanation, Settings
 from xaicore.networks.provenance import Provenance
-from xaicore.pictures.reading import Photo
 from xaicore.pictures.sources import Picture, quoted
 
 PACKAGES = ("xaicore", "torch", "torchvision", "numpy", "scikit-image", "pillow")
 
 
-def fingerprint(image: Photo) -> str:
-    """SHA-256 of a picture's size and pixels, in hexadecimal digits."""
+def fingerprint(image: NDArray[Any]) -> str:
+    """SHA-256 of an array's shape and values, such as a picture's pixels, in hexadecimal digits."""
     return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
 
 
@@ -42,10 +43,12 @@ def record(explanation: Explanation, photo: str) -> dict[str, Any]:
         "rivals": {e.prediction.categories[j]: share for j, share in _first(heat.rivals or {}).items()},
     }
     if e.averages is None:
-        found["cells"] = [cells.round(4).tolist() for cells in heat.cells]
+        name = "cells" if len(heat.cells) == 1 else "cells_of_each_look"
+        found[name] = [cells.round(4).tolist() for cells in heat.cells]
     elif e.regions is not None:
         found |= {
             "superpixels": len(e.averages.scores),
+            "labels_sha256": fingerprint(e.averages.labels),
             "regions": [region._asdict() for region in e.regions],
             "area": e.regions.area,
             "evidence": e.regions.evidence,
