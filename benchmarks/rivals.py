@@ -53,7 +53,7 @@ from pytorch_grad_cam import score_cam
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from saliency.core import XRAI, XRAIParameters
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from benchmarks.networks import BATCH
 from xaicore.evaluation.localisation import ranking
@@ -101,34 +101,50 @@ def as_tensor(picture: Photo, model: GapClassifier) -> Tensor:
     return values.to(next(model.network.parameters()).device)
 
 
-_TAPPED: WeakKeyDictionary[nn.Module, fx.GraphModule] = WeakKeyDictionary()
-
-
-def tapped(model: GapClassifier) -> fx.GraphModule:
+class Tapped(nn.Module):
     """The same network, with an identity module `tap` that the feature maps pass through.
 
     Libraries hook a module, but the feature maps need not be the output of one that is called only once: in
     EfficientNet-Lite0 the last activation is also the first. The tap is, and hooks on it leave the network
-    alone. Made once for each network, so that it doesn't count as time of the method.
+    alone.
     """
-    if model.extractor in _TAPPED:
-        return _TAPPED[model.extractor]
-    assert isinstance(model.extractor, fx.GraphModule)
-    outputs: Any = {node.op: node for node in model.extractor.graph.nodes}["output"].args[0]
-    graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    graph.graph_copy(model.extractor.graph, copies)
-    features = copies[outputs["features"]]
-    with graph.inserting_after(features):
-        tap = graph.call_module("tap", (features,))
-    features.replace_all_uses_with(tap, delete_user_cb=lambda user: user is not tap)
-    graph.output(copies[outputs["scores"]])
-    root = nn.Module()
-    for name, module in model.extractor.named_children():
-        root.add_module(name, module)
-    root.add_module("tap", nn.Identity())
-    _TAPPED[model.extractor] = fx.GraphModule(root, graph).eval()
-    return _TAPPED[model.extractor]
+
+    def __init__(self, model: GapClassifier) -> None:
+        super().__init__()
+        assert model.place.module is not None
+        self.network, self.tap, self.last = model.network, nn.Identity(), 0
+        self.home = model.network.get_submodule(model.place.module)
+        side = model.preprocessing.crop_size
+        with torch.no_grad():
+            self.last = self._run(as_tensor(np.zeros((side, side, 3), np.uint8), model))[1]
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return self._run(batch)[0]
+
+    def _run(self, batch: Tensor) -> tuple[Tensor, int]:
+        """The scores, and how often the module ran that the feature maps come out of."""
+        calls = 0
+
+        def through_the_tap(module: nn.Module, args: Any, out: Tensor) -> Tensor:
+            nonlocal calls
+            calls += 1
+            return self.tap(out) if calls == self.last else out
+
+        hook = self.home.register_forward_hook(through_the_tap)
+        try:
+            return self.network(batch), calls
+        finally:
+            hook.remove()
+
+
+_TAPPED: WeakKeyDictionary[nn.Module, Tapped] = WeakKeyDictionary()
+
+
+def tapped(model: GapClassifier) -> Tapped:
+    """:class:`Tapped`, made once for each network, so that it doesn't count as time of the method."""
+    if model.network not in _TAPPED:
+        _TAPPED[model.network] = Tapped(model)
+    return _TAPPED[model.network]
 
 
 @contextmanager

@@ -89,12 +89,22 @@ def test_one_class_several_classes_and_the_default(chelsea: Prediction) -> None:
         cam(chelsea, "tabbi")
 
 
+def maps_and_scores(model: GapClassifier, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """f and S with their gradients, by a hook on the layer that f comes out of."""
+    kept: list[torch.Tensor] = []
+    layer = model.network.get_submodule(model.features)
+    hook = layer.register_forward_hook(lambda module, args, out: kept.append(out))
+    scores = model.network(x)
+    hook.remove()
+    return kept[-1], scores
+
+
 def test_identity_2_gradients(resnet50: GapClassifier) -> None:
     """∂S_c/∂f_k(x,y) = w_k^c/Z, whatever the picture."""
     photo = resnet50.preprocessing.fit(sample_image("coffee"))[0]
-    out = resnet50.extractor(resnet50.preprocessing.normalise(photo)[None])
-    c = int(out["scores"].argmax())
-    (gradient,) = torch.autograd.grad(out["scores"][0, c], out["features"])
+    features, scores = maps_and_scores(resnet50, resnet50.preprocessing.normalise(photo)[None])
+    c = int(scores.argmax())
+    (gradient,) = torch.autograd.grad(scores[0, c], features)
     z = gradient.shape[-1] * gradient.shape[-2]
     expected = np.broadcast_to(resnet50.class_weights[c][:, None, None] / z, gradient.shape[1:])
     assert np.allclose(gradient[0].numpy(), expected, atol=1e-8)
@@ -102,12 +112,11 @@ def test_identity_2_gradients(resnet50: GapClassifier) -> None:
 
 def test_identity_4_gradient_of_the_probability(resnet50: GapClassifier, chelsea: Prediction) -> None:
     """Grad-CAM on p_c gives p_c (M_c − Σ_j p_j M_j) / Z."""
-    x = resnet50.preprocessing.normalise(chelsea.input_image)[None]
-    out = resnet50.extractor(x)
+    features, scores = maps_and_scores(resnet50, resnet50.preprocessing.normalise(chelsea.input_image)[None])
     c = chelsea.index()
-    (gradient,) = torch.autograd.grad(out["scores"].double().softmax(1)[0, c], out["features"])
+    (gradient,) = torch.autograd.grad(scores.double().softmax(1)[0, c], features)
     weights = gradient[0].mean(dim=(1, 2), keepdim=True)
-    grad_cam = (weights * out["features"][0]).sum(0).detach().numpy()
+    grad_cam = (weights * features[0]).sum(0).detach().numpy()
     maps, p = cam(chelsea, range(1000)).astype(float), chelsea.probabilities
     expected = p[c] * (maps[c] - np.tensordot(p, maps, 1)) / 49
     assert np.allclose(grad_cam, expected, atol=1e-4 * np.abs(expected).max())

@@ -49,6 +49,7 @@ QUALIFIES = [
 @pytest.mark.parametrize("name", QUALIFIES)
 def test_networks_of_the_form_are_found_and_complete(name: str) -> None:
     """Completeness on a second input, against the untouched network's own output."""
+    torch.manual_seed(0)
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     network = zoo.get_model(name, weights=None, **options)
     side = 299 if name == "inception_v3" else 224
@@ -62,20 +63,32 @@ def test_networks_of_the_form_are_found_and_complete(name: str) -> None:
     assert maps.shape[2] > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("alexnet", "reads 'classifier.5' \\(ReLU\\)"),
-        ("mobilenet_v3_small", "Hardswish"),
-        ("vit_b_16", "not a global average"),
-        ("squeezenet1_1", "not out of a linear"),
-        ("convnext_tiny", "permute"),
+        ("alexnet", "places don't count alike"),
+        ("mobilenet_v3_small", "not linear.*hardswish"),
+        ("vit_b_16", "places don't count alike.*select"),
+        ("convnext_tiny", "not linear.*layer_norm"),
+        ("maxvit_t", "not linear.*tanh"),
     ],
 )
 def test_other_networks_get_the_failing_property_and_a_way_out(name: str, reason: str) -> None:
+    network = zoo.get_model(name, weights=None)
+    for module in network.modules():  # some heads begin at zero
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight)
     with pytest.raises(NotAGapClassifierError, match=reason) as error:
-        gap_classifier(zoo.get_model(name, weights=None))
+        gap_classifier(network)
     assert "Grad-CAM" in str(error.value)
+    assert "HeatMap.of" in str(error.value)
+
+
+def test_squeezenets_map_is_its_class_layer() -> None:
+    model = gap_classifier(zoo.squeezenet1_1(weights=None))
+    assert model.class_weights.shape == (1000, 1000)
+    assert model.features == "classifier.2"
 
 
 def test_vgg16_fails_for_its_three_linear_layers() -> None:
@@ -90,46 +103,33 @@ def test_vgg16_fails_for_its_three_linear_layers() -> None:
         nn.Dropout(),
         nn.Linear(8, 9),
     )
-    with pytest.raises(NotAGapClassifierError, match=r"reads 'classifier\.4' \(ReLU\)"):
+    with pytest.raises(NotAGapClassifierError, match=r"places don't count alike.*relu"):
         gap_classifier(network)
 
 
-def test_something_between_pooling_and_head_is_named() -> None:
+def test_steps_that_only_reorder_are_folded() -> None:
     class Flipped(Small):
         def forward(self, x: Tensor) -> Tensor:
             return self.head(self.body(x).mean(dim=(2, 3)).flip(1))
 
-    with pytest.raises(NotAGapClassifierError, match="flip"):
-        gap_classifier(Flipped())
+    network = Flipped()
+    assert np.allclose(
+        gap_classifier(network).class_weights, network.head.weight.detach().flip(1).numpy(), atol=1e-6
+    )
 
 
-def test_a_graph_that_looks_right_but_is_not_is_caught_by_the_numbers() -> None:
-    """A head that also doubles its input looks like nn.Linear to the graph."""
+def test_what_a_layer_does_counts_and_not_what_it_is_called() -> None:
+    """A head that also doubles its input looks like nn.Linear to whoever reads code."""
 
     class Doubling(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
             return super().forward(2 * x)
 
-    Doubling.__module__ = "torch.nn.modules.linear"  # so that the tracer doesn't look inside
     network = Small()
     network.head = Doubling(8, 5)
-    with pytest.raises(NotAGapClassifierError, match="misses the network's own scores"):
-        gap_classifier(network)
-
-
-def test_untraceable_and_multi_output_networks() -> None:
-    class Branching(Small):
-        def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x if x.sum() > 0 else -x)
-
-    class Tuple(Small):
-        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-            return super().forward(x), x
-
-    with pytest.raises(NotAGapClassifierError, match="traced"):
-        gap_classifier(Branching())
-    with pytest.raises(NotAGapClassifierError, match="tuple"):
-        gap_classifier(Tuple())
+    assert np.allclose(
+        gap_classifier(network).class_weights, 2 * network.head.weight.detach().numpy(), atol=1e-6
+    )
 
 
 def test_the_callers_network_stays_as_it_was() -> None:

@@ -84,19 +84,28 @@ def rival_shares(
     Three near classes by probability would be Finer-CAM (Zhang et al. 2025).
 
     Raises:
-        ValueError: an unknown class, a class against itself, no other class, or `strongest` below 1.
+        ValueError: an unknown class, a class against itself, a network of one logit, `strongest` below 1, or
+            "others" where classes are independent.
     """
     c = prediction.index(target)
     others = prediction.scores.astype(np.float64)
     others[c] = -np.inf
-    if len(others) < 2:
-        raise ValueError("This network has one class only, so there is nothing to set it against.")
+    if prediction.one_logit:
+        raise ValueError(
+            f"There is no rival to {prediction.categories[c]!r}: the network answers by one logit, and what "
+            "speaks against the class is the negative part of its map. Choose kind='cam'."
+        )
     if against == RIVALS:
         if strongest < 1:
             raise ValueError(f"strongest={strongest}; a contrast needs at least one rival.")
         rivals = np.argsort(-others, kind="stable")[: min(strongest, len(others) - 1)]
         return dict.fromkeys(map(int, rivals), 1 / len(rivals))
     if against == OTHERS:
+        if prediction.activation == "sigmoid":
+            raise ValueError(
+                "The classes of this network don't exclude each other, so that none has a probability among "
+                "the others. Choose against='rivals' or one class."
+            )
         q = np.exp(others - others.max())
         return {j: float(share) for j, share in enumerate(q / q.sum()) if j != c}
     rival = prediction.index(against)

@@ -2,76 +2,48 @@
 
     F_k = (1/Z) Σ_(x,y) f_k(x,y)          S_c = Σ_k w_k^c F_k + b_c
 
-Only a network of this form has an exact class activation map, so the form is checked, not assumed: the
-computation graph is walked back from the scores, and then one pass through the network must agree with the
-equation.
+Only a network of this form has an exact class activation map, so the form is measured, not assumed: found in
+one run (:mod:`xaicore.networks.recognise`), tried on other inputs and sizes, compared with the caller's own
+network, and checked again with every prediction.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-import torchvision
-from PIL import Image
-from torch import Tensor, fx, nn
-from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
+from torch import Tensor, nn
 
 from xaicore.networks.looks import Looks
-from xaicore.networks.prediction import Floats, Prediction
+from xaicore.networks.prediction import Activation, Floats, Prediction
+from xaicore.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from xaicore.networks.provenance import Provenance
-from xaicore.pictures.geometry import Geometry, Resize, fit
-from xaicore.pictures.reading import Photo, read_image
+from xaicore.networks.recognise import (
+    ENDINGS,
+    EXACT,
+    CannotRunError,
+    Found,
+    NotAGapClassifierError,
+    Place,
+    pick,
+    recognise,
+    run,
+)
+from xaicore.pictures.geometry import Resize
+from xaicore.pictures.reading import read_image
 
+__all__ = ["GapClassifier", "NotAGapClassifierError", "Preprocessing", "gap_classifier"]
 
-class NotAGapClassifierError(ValueError):
-    """The network is not of the form feature maps → global average pooling → one linear layer."""
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How a photograph becomes the network's input; sizes in pixels, `mean` and `std` of RGB in [0, 1]."""
-
-    resize_size: int = 256
-    crop_size: int = 224
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    interpolation: Image.Resampling = Image.Resampling.BILINEAR
-
-    @classmethod
-    def of(cls, weights: Any) -> Preprocessing:
-        """The preprocessing that comes with a torchvision weights entry, read from its `transforms()`."""
-        t = weights.transforms()
-        return cls(
-            resize_size=t.resize_size[0],
-            crop_size=t.crop_size[0],
-            mean=tuple(t.mean),
-            std=tuple(t.std),
-            interpolation=Image.Resampling[t.interpolation.name],
-        )
-
-    def fit(self, image: Photo, resize: Resize = "crop") -> tuple[Photo, Geometry]:
-        """Resize and crop only: the picture that the network sees, and where the photo's pixels went."""
-        red, green, blue = (round(255 * value) for value in self.mean)
-        return fit(
-            image,
-            resize,
-            resize_size=self.resize_size,
-            crop_size=self.crop_size,
-            interpolation=self.interpolation,
-            fill=(red, green, blue),
-        )
-
-    def normalise(self, picture: Photo) -> Tensor:
-        """(h, w, 3) uint8 → (3, h, w) float32:  (value/255 − mean) / std  for each channel."""
-        values = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
-        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
-        return (values - mean) / std
+FEW = 16  # places: where the last maps have more, one cell after them is no matter of the input size
+# how far scores may be from mean(f)·wᵀ + b, as a share of the largest one: rounding, by type of number
+ROUNDING = {torch.float16: 0.01, torch.bfloat16: 0.08}
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,13 +53,17 @@ class GapClassifier:
 
     Attributes:
         network: the whole network, in evaluation mode.
-        extractor: a module that returns {"features": (N, K, h, w), "scores": (N, C)} for a batch.
-        features, head: names of the node that gives f_k and of the linear layer.
+        features, head: the module (or else the operation) that gives f_k, and the module that holds w, "" if
+            none does.
         class_weights, bias: w (C, K) and b (C,), float32.
+        activation: what makes probabilities of scores, see
+            :class:`xaicore.networks.prediction.Prediction`.
+        ending: what the network itself makes of the scores, such as "softmax"; "" where it returns them.
+        only_size: the one input size in pixels that the network takes; None if it takes others too.
+        place: where in a run f and S are.
     """
 
     network: nn.Module
-    extractor: nn.Module = field(repr=False)
     features: str
     head: str
     class_weights: Floats
@@ -95,12 +71,48 @@ class GapClassifier:
     categories: tuple[str, ...]
     preprocessing: Preprocessing
     provenance: Provenance | str
+    activation: Activation
+    ending: str
+    only_size: int | None
+    place: Place = field(repr=False)
 
     def forward(self, batch: Tensor) -> tuple[Floats, Floats]:
-        """Feature maps (N, K, h, w) and scores (N, C) of a normalised batch (N, 3, h', w'), in one pass."""
-        with torch.inference_mode():
-            out = self.extractor(batch.to(next(self.network.parameters()).device))
-        return out["features"].float().cpu().numpy(), out["scores"].float().cpu().numpy()
+        """Feature maps (N, K, h, w) and scores (N, C) of a normalised batch, in one pass, both float32.
+
+        The scores are the network's own, checked: mean(f)·wᵀ + b has to equal them but for rounding.
+
+        Args:
+            batch: (N, channels, h', w').
+
+        Raises:
+            NotAGapClassifierError: they don't, for this batch.
+            ValueError: an input size that the network doesn't take.
+        """
+        if self.only_size is not None and tuple(batch.shape[2:]) != (self.only_size,) * 2:
+            height, width = batch.shape[2:]
+            raise ValueError(
+                f"{type(self.network).__name__} takes inputs of {self.only_size}×{self.only_size} pixels "
+                f"only, and this one has {height}×{width}. Use resize='squash' (the whole photo, distorted), "
+                "'pad' or 'crop', and a kind of map that looks once."
+            )
+        maps, scores = run(self.network, _as_input(batch, self.network), self.place)
+        rounding = ROUNDING.get(scores.dtype, EXACT)
+        f, s = maps.float().cpu().numpy(), scores.float().cpu().numpy()
+        if not (np.isfinite(f).all() and np.isfinite(s).all()):
+            raise ValueError(
+                f"{type(self.network).__name__} computes NaN or infinite values for this input. Check its "
+                "weights, and mean and std of the preprocessing."
+            )
+        if len(self.class_weights) == 2 and s.shape[1] == 1:  # both sides of one logit
+            s = np.concatenate([-s, s], axis=1)
+        expected = f.mean(axis=(2, 3)) @ self.class_weights.T + self.bias
+        error = float(np.abs(expected - s).max())
+        if not error <= rounding * max(1.0, float(np.abs(s).max())):
+            raise NotAGapClassifierError(
+                f"{type(self.network).__name__}: for this input, mean of the feature maps · weights + bias "
+                f"misses the network's own scores by {error:.2g}.{_INSTEAD}"
+            )
+        return f, s
 
     def predict(self, image: Any, resize: Resize = "crop") -> Prediction:
         """Classify one photograph: anything that :func:`xaicore.pictures.reading.read_image` takes."""
@@ -156,6 +168,7 @@ class GapClassifier:
                 self.categories,
                 self.provenance,
                 resize,
+                self.activation,
             )
             for photo, (picture, geometry), (feature_maps, scores) in zip(
                 photos, fitted, results, strict=True
@@ -164,9 +177,13 @@ class GapClassifier:
 
     def __repr__(self) -> str:
         classes, channels = self.class_weights.shape
+        head = f" → '{self.head}'" if self.head else " → linear steps"
+        if np.array_equal(self.class_weights, np.eye(classes, channels)):
+            head = ""  # one map for each class: no weights are left
+        ending = f", in front of the network's {self.ending}" if self.ending else ""
         return (
-            f"{type(self.network).__name__}: {channels} feature maps at '{self.features}' → "
-            f"average → '{self.head}' → {classes} classes\n{self.provenance}"
+            f"{type(self.network).__name__}: {channels} feature maps at '{self.features}' → average{head} → "
+            f"{classes} classes{ending}\n{self.provenance}"
         )
 
 
@@ -174,154 +191,303 @@ def gap_classifier(
     network: nn.Module,
     *,
     preprocessing: Preprocessing | None = None,
-    categories: Sequence[str] | None = None,
+    categories: Sequence[Any] | Mapping[Any, Any] | None = None,
+    activation: Activation | None = None,
+    output: int | str | None = None,
     provenance: Provenance | str = "the caller's own network",
 ) -> GapClassifier:
-    """Find and verify feature maps, pooling and linear head in any classifier that torch.fx can trace.
+    """Find and verify feature maps, pooling and linear head in any classifier, however it is written.
 
-    The graph is walked back from the scores: one `nn.Linear`, then an average over all places, then the
-    feature maps; dropout, flattening and identities in between are allowed. Then one random batch must give
-    mean(f)·wᵀ + b = scores. The caller's network is copied, so that its mode and parameters stay untouched.
+    The network runs on random pictures, and what it computes is measured: which tensor's average over places
+    the scores are an affine function of, and with which w and b. Linear steps that follow one another are
+    folded into one; a softmax, log-softmax or sigmoid at the end is left out, and its input explained. Where
+    places are weighted before they are summed, the weighted maps are f. Then
+    mean(f)·wᵀ + b = S has to hold on other pictures and another size, and S has to be what the caller's own
+    network returns.
+
+    The network is copied, so that its mode and parameters stay untouched. DataParallel and compiled modules
+    are unwrapped. One in half precision is measured as a copy in float32, and runs as it is.
 
     Args:
-        network: maps (N, 3, h', w') to (N, C) scores.
+        network: takes (N, channels, h', w') and returns scores (N, C), or (N,) for one logit; alone, or in a
+            dict, tuple, dataclass or ModelOutput.
         preprocessing: for a torchvision weights entry, `Preprocessing.of(entry)`; default ImageNet's usual.
-        categories: C class names; default "class 0", "class 1", …
+        categories: C class names, as a sequence or as a dict of names and indices, either way round. For one
+            logit also two names, of its negative and its positive side: both can then be explained. Default
+            "class 0", "class 1", …
+        activation: "softmax" for classes that exclude each other, "sigmoid" for independent ones. Default:
+            sigmoid for one logit and for a network that ends in a sigmoid, else softmax.
+        output: where the network returns several tensors, the name or number of the scores.
 
     Raises:
-        NotAGapClassifierError: the message names the property that fails and what to do instead.
+        NotAGapClassifierError: it is not of the form; the message names the property that fails, how much,
+            and what to do instead.
+        ValueError: the network can't run on such an input, or an argument doesn't fit it.
     """
-    network = copy.deepcopy(network).eval()
-    preprocessing = preprocessing or Preprocessing()
-    tracer = NodePathTracer(**_tracer_options())
+    name = type(network).__name__
     try:
-        graph = tracer.trace(network)
-    except Exception as error:  # torch.fx raises many types
-        raise NotAGapClassifierError(
-            f"{_name(network)} can't be traced by torch.fx ({error}), so its last layers can't be checked. "
-            "Take control flow that depends on data out of forward()."
-        ) from error
-    feature_node, head_node = _walk_back(graph, network)
-    names = tracer.node_to_qualname
-    head = network.get_submodule(str(head_node.target))
-    assert isinstance(head, nn.Linear)
-    extractor = create_feature_extractor(
-        network,
-        {names[feature_node]: "features", names[head_node]: "scores"},
-        tracer_kwargs=_tracer_options(),
-        suppress_diff_warning=True,
-    ).eval()
-    weight = head.weight.detach().float().cpu().numpy()
-    bias = (
-        np.zeros(len(weight), np.float32) if head.bias is None else head.bias.detach().float().cpu().numpy()
-    )
-    if categories is None:
-        categories = [f"class {c}" for c in range(len(weight))]
-    if len(categories) != len(weight):
-        raise ValueError(f"{len(categories)} class names for {len(weight)} classes. Give one name for each.")
-    classifier = GapClassifier(
-        network=network,
-        extractor=extractor,
-        features=names[feature_node],
-        head=str(head_node.target),
-        class_weights=weight,
+        inner = _copied(_unwrapped(network)).eval()
+        exact = inner if _type(inner) in (torch.float32, torch.float64) else copy.deepcopy(inner).float()
+    except Exception as error:  # whatever a caller's own __deepcopy__ raises
+        raise ValueError(f"{name} can't be copied ({error}). Hand over the module inside it.") from error
+    preprocessing = _for_channels(preprocessing, inner)
+    found, side = _find(exact, preprocessing, output, name)
+    if found.others and output is None:
+        warnings.warn(
+            f"{name} returns several tensors; {found.place.output!r} is taken for the scores, not "
+            f"{', '.join(map(repr, found.others))}. Say which: output=.",
+            UserWarning,
+            stacklevel=2,
+        )
+    weights, bias = (t.detach().float().cpu().numpy() for t in (found.weights, found.bias))
+    activation = _activation(activation, found, len(weights))
+    names = _categories(categories, len(weights))
+    if len(names) == 2 and len(weights) == 1:  # both sides of one logit: S and −S
+        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+    model = GapClassifier(
+        network=exact,
+        features=found.place.module or found.step,
+        head=found.head or "",
+        class_weights=weights,
         bias=bias,
-        categories=tuple(categories),
+        categories=names,
         preprocessing=preprocessing,
         provenance=provenance,
+        activation=activation,
+        ending=found.ending,
+        only_size=None,
+        place=found.place,
     )
-    _verify(classifier)
-    return classifier
+    _verify(model, side)
+    model = replace(model, network=inner, only_size=None if _verified_elsewhere(model) else side)
+    _compare(model, network, side)
+    return model
 
 
-_TRANSPARENT_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten)
-_TRANSPARENT_CALLS = (torch.flatten, nn.functional.dropout, nn.functional.dropout2d)
-_TRANSPARENT_METHODS = ("flatten", "view", "reshape", "squeeze")
 _INSTEAD = (
-    " CAM is exact only for feature maps → global average pooling → one linear layer. For this network use "
-    "Grad-CAM (captum.attr.LayerGradCam) or occlusion (captum.attr.Occlusion), or replace its classifier by "
-    "pooling and one linear layer and fine-tune it."
+    " CAM is exact only for feature maps → global average pooling → one linear layer. For this network take "
+    "the map of Grad-CAM (captum.attr.LayerGradCam) or occlusion, and average it over superpixels all the "
+    "same: xaicore.average(HeatMap.of(map, photo, 'Grad-CAM'), labels). Or replace its classifier by pooling "
+    "and one linear layer and fine-tune it."
 )
 
 
-def _tracer_options() -> dict[str, Any]:
-    """What create_feature_extractor would choose by itself: our walk must name the nodes as it does."""
-    leaves = [c for c in vars(torchvision.ops).values() if isinstance(c, type) and issubclass(c, nn.Module)]
-    return {"autowrap_modules": (math, torchvision.ops), "leaf_modules": leaves}
+# --- the network, made ready -------------------------------------------------------------------------------
 
 
-def _walk_back(graph: fx.Graph, network: nn.Module) -> tuple[fx.Node, fx.Node]:
-    """The nodes of the feature maps and of the linear head, or an error that says what stands in the way."""
-    output = next(node for node in reversed(list(graph.nodes)) if node.op == "output")
-    head = _skip_transparent(output.args[0], network)
-    if not isinstance(_module(head, network), nn.Linear):
-        raise NotAGapClassifierError(
-            f"{_name(network)}: the scores come out of {_describe(head, network)}, not out of a linear "
-            f"layer.{_INSTEAD}"
-        )
-    pool = _skip_transparent(head.args[0], network)
-    if not _is_global_average(pool, network):
-        raise NotAGapClassifierError(
-            f"{_name(network)}: the linear layer '{head.target}' reads {_describe(pool, network)}, not a "
-            f"global average over the feature maps.{_INSTEAD}"
-        )
-    features = pool.args[0]
-    assert isinstance(features, fx.Node)
-    return features, head
+def _unwrapped(network: nn.Module) -> nn.Module:
+    """The module inside DataParallel, an average of weights, or torch.compile."""
+    wrappers = (
+        nn.DataParallel,
+        nn.parallel.DistributedDataParallel,
+        torch.optim.swa_utils.AveragedModel,
+    )
+    while True:
+        if isinstance(network, wrappers):
+            network = network.module
+        elif isinstance(inside := getattr(network, "_orig_mod", None), nn.Module):
+            network = inside
+        else:
+            return network
 
 
-def _skip_transparent(node: Any, network: nn.Module) -> fx.Node:
-    """Go back over what changes no value in evaluation mode: dropout, flattening, identity."""
-    while isinstance(node, fx.Node) and (
-        isinstance(_module(node, network), _TRANSPARENT_MODULES)
-        or (node.op == "call_function" and node.target in _TRANSPARENT_CALLS)
-        or (node.op == "call_method" and node.target in _TRANSPARENT_METHODS)
-    ):
-        node = node.args[0]
-    if not isinstance(node, fx.Node):
-        raise NotAGapClassifierError(
-            f"{_name(network)} returns {type(node).__name__}, not one tensor of scores.{_INSTEAD}"
-        )
-    return node
+def _copied(network: nn.Module) -> nn.Module:
+    """A copy; tensors that a module computed from parameters, as weight norm does, are copied by value."""
+    computed = [
+        value
+        for module in network.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    ]
+    return copy.deepcopy(network, {id(value): value.detach().clone() for value in computed})
 
 
-def _module(node: fx.Node, network: nn.Module) -> nn.Module | None:
-    return network.get_submodule(str(node.target)) if node.op == "call_module" else None
+def _type(network: nn.Module) -> torch.dtype:
+    """The type of number that the network computes in: its first parameter's."""
+    numbers = [*network.parameters(), *network.buffers()]
+    return next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
 
 
-def _is_global_average(node: fx.Node, network: nn.Module) -> bool:
-    """Adaptive pooling to 1×1, or a mean over the last two axes."""
-    module = _module(node, network)
-    if isinstance(module, nn.AdaptiveAvgPool2d):
-        return module.output_size in (1, (1, 1), [1, 1])
-    if node.target is nn.functional.adaptive_avg_pool2d:
-        return node.args[1] in (1, (1, 1), [1, 1])
-    if node.target in ("mean", torch.mean):
-        axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", ())
-        return isinstance(axes, (list, tuple)) and {int(str(a)) % 4 for a in axes} == {2, 3}
-    return False
+def _as_input(batch: Tensor, network: nn.Module) -> Tensor:
+    device = next((t.device for t in [*network.parameters(), *network.buffers()]), batch.device)
+    return batch.to(device, _type(network))
 
 
-def _describe(node: fx.Node, network: nn.Module) -> str:
-    module = _module(node, network)
-    if module is not None:
-        return f"'{node.target}' ({type(module).__name__})"
-    return f"'{node.name}' ({getattr(node.target, '__name__', node.target)})"
+def _for_channels(preprocessing: Preprocessing | None, network: nn.Module) -> Preprocessing:
+    """The preprocessing asked for; where mean and std were left at RGB, those of the network's channels."""
+    chosen = preprocessing or Preprocessing()
+    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = len(chosen.mean) if first is None else first.in_channels
+    default = (chosen.mean, chosen.std) == (IMAGENET_MEAN, IMAGENET_STD)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    if channels == len(chosen.mean) or channels not in (1, 4) or not default:
+        return chosen
+    if channels == 1:
+        mean, std = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
+    else:
+        mean, std = (*IMAGENET_MEAN, 0.5), (*IMAGENET_STD, 0.5)
+    warnings.warn(
+        f"The network takes {channels} channel{'s' * (channels > 1)}, so mean={mean} and std={std} are "
+        "taken. Give those of its training: preprocessing=Preprocessing(mean=…, std=…).",
+        UserWarning,
+        stacklevel=3,
+    )
+    return replace(chosen, mean=mean, std=std)
 
 
-def _name(network: nn.Module) -> str:
-    return type(network).__name__
+def _activation(asked: Activation | None, found: Found, outputs: int) -> Activation:
+    if asked not in (None, "softmax", "sigmoid"):
+        raise ValueError(f"activation={asked!r}; choose 'softmax' or 'sigmoid'.")
+    if asked == "softmax" and outputs == 1:
+        raise ValueError("activation='softmax' of a single score is always 1; one logit's is sigmoid.")
+    return asked or ("sigmoid" if outputs == 1 or "sigmoid" in found.ending else "softmax")
 
 
-def _verify(model: GapClassifier) -> None:
-    """One pass on noise must obey  mean(f)·wᵀ + b = scores  (a graph that looks right may still not)."""
+def _categories(categories: Any, outputs: int) -> tuple[str, ...]:
+    if categories is None:
+        return tuple(f"class {c}" for c in range(outputs))
+    if len(categories) != outputs and not (outputs == 1 and len(categories) == 2):
+        raise ValueError(f"{len(categories)} class names for {outputs} classes. Give one name for each.")
+    return tuple(categories)
+
+
+# --- measuring -----------------------------------------------------------------------------------------
+
+
+def _pictures(channels: int, height: int, width: int, seed: int) -> Tensor:
+    """Four unlike inputs (4, channels, h, w): noise, faint noise, stripes, and a ramp with a dark half."""
+    random = torch.Generator().manual_seed(seed)
+    noise = torch.randn(4, channels, height, width, generator=random)
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    stripes = torch.sin(columns * (8 + 3 * seed)).expand(channels, -1, -1)
+    tints = torch.randn(channels, 1, 1, generator=random)
+    ramp = rows * tints * (columns > 0)
+    return torch.stack([noise[0] * 2, noise[1] * 0.2 + 1, stripes * 2 + tints, ramp * 2 + noise[2] * 0.1])
+
+
+def _find(
+    network: nn.Module, preprocessing: Preprocessing, output: int | str | None, name: str
+) -> tuple[Found, int]:
+    """What was found, and the input size; a larger one shows the form where the usual has a single cell."""
+    side, channels = preprocessing.crop_size, len(preprocessing.mean)
+    failure: NotAGapClassifierError | None = None
+    for times in (1, 2, 4):
+        if failure is not None and failure.cells > FEW:
+            break
+        batch = _as_input(_pictures(channels, side * times, side * times, 0)[::3], network)
+        try:
+            found = recognise(network, batch, output)
+            _check_places(network, batch, found.place)
+        except NotAGapClassifierError as error:
+            failure = failure or error
+            continue
+        except CannotRunError as error:
+            if failure is not None:
+                break  # at a larger size than usual, which not every network takes
+            raise ValueError(
+                f"{name} can't run on an input of shape {tuple(batch.shape)}: {error}\nIf its input has "
+                "another size or another number of channels, say so: preprocessing=Preprocessing("
+                "crop_size=…, mean=…, std=…), with one value of mean and std for each channel."
+            ) from error
+        if times > 1:
+            warnings.warn(
+                f"{name} has a single cell at inputs of {side} pixels, so a map of it says nothing about "
+                f"places. Look at more: Preprocessing(resize_size={side * times}, crop_size={side * times}).",
+                UserWarning,
+                stacklevel=3,
+            )
+        return found, side
+    assert failure is not None
+    raise NotAGapClassifierError(f"{name}: {failure}.{_hint(network)}{_INSTEAD}") from failure
+
+
+def _check_places(network: nn.Module, batch: Tensor, place: Place) -> None:
+    """Tokens have to stand row by row: what changes in one half of the input changes most in its tokens."""
+    whole, _ = run(network, batch, place)
+    if not place.tokens:
+        return
+    for axis in (2, 3):
+        for first in (True, False):
+            changed = batch.clone()
+            _half(changed, axis, first).neg_()
+            change = (run(network, changed, place)[0] - whole).abs().double()
+            inside, outside = (_half(change, axis, side).mean().item() for side in (first, not first))
+            if inside < 1.1 * outside:
+                raise NotAGapClassifierError(
+                    f"the average is over {change[0, 0].numel()} values in no order of place, such as sorted "
+                    "ones: what changes in half of the picture doesn't change most in that half of them"
+                )
+
+
+def _half(tensor: Tensor, axis: int, first: bool) -> Tensor:
+    """The upper or left, or else the lower or right half; of an odd number without the middle."""
+    length = tensor.shape[axis] // 2
+    return tensor.narrow(axis, 0 if first else tensor.shape[axis] - length, length)
+
+
+def _hint(network: nn.Module) -> str:
+    kinds = {type(module).__module__ for module in network.modules()}
+    if any("quantized" in kind for kind in kinds):
+        return " It is quantised, and rounds what it computes: hand over the network from before that."
+    return ""
+
+
+def _verify(model: GapClassifier, side: int) -> None:
+    """mean(f)·wᵀ + b = S on other pictures than those that w and b were read from, and unlike ones."""
+    channels = len(model.preprocessing.mean)
+    for seed in (1, 2):
+        batch = _pictures(channels, side, side, seed)
+        maps, scores = model.forward(batch)
+        expected = maps.mean(axis=(2, 3)) @ model.class_weights.T + model.bias
+        error, spread = np.abs(expected - scores).max(), np.ptp(scores, axis=0).max()
+        # scores that hardly differ between pictures hide what else they depend on
+        if error > 0.01 * spread and error > 1e-5 * np.abs(scores).max():
+            raise NotAGapClassifierError(
+                f"{type(model.network).__name__}: the scores depend on something besides these feature maps: "
+                f"they miss mean(f)·w + b by {error / spread:.1%} of what pictures change in them.{_INSTEAD}"
+            )
+
+
+def _verified_elsewhere(model: GapClassifier) -> bool:
+    """Whether the form holds for an input that isn't square, with one side larger than usual."""
     side = model.preprocessing.crop_size
-    noise = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    maps, scores = model.forward(noise)
-    expected = maps.mean(axis=(2, 3)) @ model.class_weights.T + model.bias
-    error = float(np.abs(expected - scores).max())
-    if not error <= 1e-4 * max(1.0, float(np.abs(scores).max())):
+    longer = 32 * max(math.floor(side / 32) + 1, round(side * 1.4 / 32))
+    try:
+        model.forward(_pictures(len(model.preprocessing.mean), side, longer, 3)[:2])
+    except Exception:  # the caller's own code runs here, and may refuse by any error
+        return False
+    return True
+
+
+def _compare(model: GapClassifier, network: nn.Module, side: int) -> None:
+    """The scores have to be what the caller's own network returns, with all its hooks and wrappers."""
+    batch = _as_input(_pictures(len(model.preprocessing.mean), side, side, 4), model.network)
+    _, scores = run(model.network, batch, model.place)
+    ours = ENDINGS[model.ending](scores) if model.ending else scores
+    with _evaluating(network), _eager(), torch.no_grad():
+        own = pick(network(batch), model.place.output).reshape(len(batch), -1)
+    error, size = (own - ours).abs().max().item(), max(1.0, own.abs().max().item())
+    if not error <= ROUNDING.get(own.dtype, EXACT) * size:
         raise NotAGapClassifierError(
-            f"{_name(model.network)}: mean of the feature maps · weights + bias misses the network's own "
-            f"scores by {error:.2g}.{_INSTEAD}"
+            f"{type(network).__name__} returns other scores than its copy, by up to {error:.2g}: a hook, a "
+            "wrapper or a forward() of its own changes them on the way. Hand over a network without these."
         )
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """In evaluation mode for a moment; each module's own mode comes back."""
+    modes = [(m, m.training) for m in network.modules() if hasattr(m, "training")]  # frozen ones have none
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _eager() -> Any:
+    """Without compiling anything, where PyTorch can be told (2.6 and newer)."""
+    stance = getattr(torch.compiler, "set_stance", None)
+    return stance("force_eager") if stance else nullcontext()

@@ -9,9 +9,11 @@ import difflib
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from xaicore.networks.provenance import Provenance
 from xaicore.pictures.geometry import Geometry, Resize
@@ -19,6 +21,7 @@ from xaicore.pictures.reading import Photo
 
 Floats = NDArray[np.float32]
 Target = int | str
+Activation = Literal["softmax", "sigmoid"]
 
 
 def class_index(target: Target, categories: Sequence[str]) -> int:
@@ -48,7 +51,7 @@ def class_index(target: Target, categories: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One row of a top-k table: `score` is S_c (a logit), `probability` its softmax in [0, 1]."""
+    """One row of a top-k table: `score` is S_c (a logit), `probability` in [0, 1] what becomes of it."""
 
     index: int
     name: str
@@ -89,6 +92,8 @@ class Prediction:
         categories: the C class names.
         provenance: where the weights came from.
         resize: how the photograph became the input; see :func:`xaicore.pictures.geometry.fit`.
+        activation: "softmax" for classes that exclude each other, "sigmoid" for independent ones and for
+            one logit.
     """
 
     image: Photo
@@ -101,10 +106,22 @@ class Prediction:
     categories: tuple[str, ...]
     provenance: Provenance | str
     resize: Resize
+    activation: Activation = "softmax"
+
+    @property
+    def one_logit(self) -> bool:
+        """Whether it answers yes or no by one logit S, so that no class has a rival: p = σ(S).
+
+        With two names, those of its negative and its positive side, the scores are −S and S.
+        """
+        w = self.class_weights
+        return len(w) == 1 or (self.activation == "sigmoid" and len(w) == 2 and np.array_equal(w[0], -w[1]))
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """Softmax of the scores, (C,), in [0, 1], summing to 1."""
+        """Softmax of the scores, (C,), in [0, 1], summing to 1; or of each its own sigmoid 1/(1 + e^−S)."""
+        if self.activation == "sigmoid":
+            return np.asarray(expit(self.scores.astype(np.float64)))
         shifted = np.exp(self.scores.astype(np.float64) - self.scores.max())
         return np.asarray(shifted / shifted.sum())
 
