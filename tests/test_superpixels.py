@@ -9,7 +9,8 @@ from skimage.segmentation import slic
 from skimage.transform import rescale
 
 from xaicore import sample_image, superpixels
-from xaicore.regions.segmenters import SEGMENTERS, check_labels
+from xaicore.regions.labels import LabelMap
+from xaicore.regions.segmenters import SEGMENTERS
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_labels_are_a_partition_without_gaps(photo: np.ndarray, segmenter: str) 
 
 def test_slic_is_scikit_images_on_rgb(photo: np.ndarray) -> None:
     expected = slic(photo, n_segments=60, compactness=20, start_label=0)
-    assert np.array_equal(superpixels(photo, 60, compactness=20), check_labels(expected, photo.shape[:2]))
+    assert np.array_equal(superpixels(photo, 60, compactness=20), LabelMap.of(expected).index)
     assert not np.array_equal(superpixels(photo, 60), superpixels(photo[..., ::-1].copy(), 60))
 
 
@@ -57,15 +58,15 @@ def test_bad_pictures_and_label_maps(photo: np.ndarray) -> None:
     with pytest.raises(ValueError, match="read_image"):
         superpixels(photo / 255)
     with pytest.raises(ValueError, match="on the photograph itself"):
-        check_labels(np.zeros((7, 7), int), (14, 14))
+        LabelMap.of(np.zeros((7, 7), int), (14, 14))
     with pytest.raises(ValueError, match="whole numbers"):
-        check_labels(np.zeros((7, 7)), (7, 7))
+        LabelMap.of(np.zeros((7, 7)), (7, 7))
 
 
 @settings(deadline=None)
 @given(arrays(np.int64, (6, 7), elements=st.integers(-5, 1000)))
-def test_check_labels_renames_and_nothing_else(labels: np.ndarray) -> None:
-    clean = check_labels(labels, (6, 7))
+def test_regions_are_counted_and_nothing_else(labels: np.ndarray) -> None:
+    clean = LabelMap.of(labels, (6, 7)).index
     assert set(np.unique(clean)) == set(range(len(np.unique(labels))))
     same = labels.ravel()[:, None] == labels.ravel()
     assert np.array_equal(same, clean.ravel()[:, None] == clean.ravel())
