@@ -20,7 +20,8 @@ from xaicore.networks.looks import Looks
 from xaicore.pictures.geometry import Geometry
 from xaicore.pictures.reading import Photo
 from xaicore.pictures.samples import SAMPLES
-from xaicore.regions.segmenters import Labels, superpixels
+from xaicore.regions.labels import Labels
+from xaicore.regions.segmenters import superpixels
 
 INPUT = 224
 FINER = "finer grid"  # the usual size, through the dilated network

@@ -36,7 +36,8 @@ from xaicore.maps.drawing import upsample
 from xaicore.networks.gap import GapClassifier, gap_classifier
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import paint, superpixel_scores
-from xaicore.regions.segmenters import Labels, superpixels
+from xaicore.regions.labels import Labels
+from xaicore.regions.segmenters import superpixels
 
 Values = NDArray[np.float64]
 Explain = Callable[[GapClassifier, Photo, int, int], Values]

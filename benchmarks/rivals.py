@@ -62,7 +62,8 @@ from xaicore.maps.cells import Floats
 from xaicore.networks.gap import GapClassifier
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import paint
-from xaicore.regions.segmenters import Labels, superpixels
+from xaicore.regions.labels import Labels
+from xaicore.regions.segmenters import superpixels
 
 Values = NDArray[np.float64]
 Explain = Callable[[GapClassifier, Photo, int, int], Floats]

@@ -1,8 +1,10 @@
 """From settings to an explanation and its figure, words and table, on small random networks."""
 
 import csv
+import hashlib
 import io
 import json
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +14,7 @@ from tiny_network import tiny
 from xaicore import HeatMap, average, cam, heat_map, sample_image, secam
 from xaicore.explanation import Settings, explain
 from xaicore.show.explained import describe, draw, render, same_units, table
-from xaicore.show.figures import show_maps
+from xaicore.show.figures import show_images, show_maps, show_regions
 from xaicore.show.records import fingerprint, record
 
 pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
@@ -218,4 +220,98 @@ def test_a_colour_bar_claims_no_unit_that_the_map_has_not(one):
     ):
         figure = show_maps(looks.first.image, heats)
         assert says in figure.axes[-1].get_xlabel()
+        plt.close(figure)
+
+
+def test_rivals_of_one_name_are_all_in_the_record(one):
+    p = one.predict(sample_image("coffee"))
+    twins = replace(p, categories=tuple("crane" for _ in p.categories))
+    found = record(explain(twins, kind="contrast", against="others", target=0), "coffee.png")["found"]
+    assert [r["index"] for r in found["rivals"]] != [] and {r["name"] for r in found["rivals"]} == {"crane"}
+    assert sum(r["share"] for r in found["rivals"]) == pytest.approx(1)
+    assert "further_rivals" not in found
+
+
+def test_a_record_says_what_of_the_rivals_it_leaves_out(chelsea):
+    found = record(explain(chelsea, kind="contrast", against="others"), "chelsea.png")["found"]
+    shares = [r["share"] for r in found["rivals"]]
+    assert len(shares) == 20 and shares == sorted(shares, reverse=True)
+    assert found["further_rivals"]["number"] == 999 - 20
+    assert sum(shares) + found["further_rivals"]["share"] == pytest.approx(1)
+
+
+def test_a_table_of_two_sorts_of_map_has_one_header(one):
+    photo = sample_image("coffee")
+    looks = one.look(photo, (1, 2))
+    both = [explain(looks, kind=kind, segmenter=None) for kind in ("cam", "focus")]
+    rows = list(csv.DictReader(io.StringIO(table(both)), strict=True))
+    assert table(both).startswith("map,look,row,column,value\n")
+    assert [None not in row.values() and None not in row for row in rows] == [True] * len(rows)
+    assert {(row["map"], row["look"]) for row in rows} == {("A", "1"), ("B", "1"), ("B", "2")}
+
+
+def test_words_of_a_comparison_say_what_differs(one):
+    p = one.look(sample_image("coffee"), (1, 2))
+    cam_, focus_ = (explain(p, kind=kind, segmenter=None) for kind in ("cam", "focus"))
+    assert "The two maps have different units" in describe([cam_, focus_])
+    foreign = explain(tiny(2).predict(sample_image("coffee"), "full"), Settings(segmenter=None))
+    assert "The two networks' scores have different units" in describe([cam_, foreign])
+    assert "The networks' scores have different units" in describe([cam_, cam_, foreign])
+    assert "All maps are in units of one network's scores" in describe([cam_] * 3)
+
+
+@pytest.mark.parametrize("name", ["cost_$5_and_$10.jpg", "$x^{_$", r"a\$b\$c", "$^$", r"\alpha_1"])
+def test_names_are_drawn_as_they_stand(one, name):
+    """Between two dollar signs matplotlib sees a formula, and fails or garbles it."""
+    p = one.predict(sample_image("coffee"))
+    named = replace(p, categories=(name, *p.categories[1:]))
+    result = secam(named, 0)
+    figures = [
+        draw([explain(named, target=0)], [name]),
+        show_regions(result, result.regions(top=1)),
+        show_maps(p.image, [HeatMap.of(result.map, p.image, name)]),
+    ]
+    for figure in figures:
+        figure.canvas.draw()
+        shown = [t._preprocess_math(t.get_text()) for t in figure.findobj(plt.Text)]
+        assert not any(formula for _, formula in shown)
+        assert any(name in text.replace("\n", "") for text, _ in shown)
+        plt.close(figure)
+
+
+def test_a_checksum_of_labels_is_that_of_older_records():
+    """Those were of int64 alone, and of all bytes at once."""
+    labels = np.arange(12, dtype=np.int64).reshape(3, 4)
+    older = hashlib.sha256(b"(3, 4)" + labels.tobytes()).hexdigest()
+    assert {fingerprint(labels.astype(t)) for t in (np.int32, np.uint16, ">i8", np.int64)} == {older}
+    photo = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    assert fingerprint(photo) == hashlib.sha256(b"(2, 4, 3)" + photo.tobytes()).hexdigest()
+    masked = np.ma.masked_equal(labels, 3)
+    assert fingerprint(masked) != fingerprint(labels)
+
+
+def test_an_explanation_with_the_reader_s_own_ids(one):
+    p = one.predict(sample_image("coffee"))
+    own = np.indices(p.image.shape[:2])[0] // 100 * 10 + 5
+    e = explain(p, labels=own)
+    assert set(e.regions.superpixels) <= {5, 15, 25, 35}
+    assert {r["superpixel"] for r in record(e, "c")["found"]["regions"]} == set(e.regions.superpixels)
+    assert {e, explain(p, labels=own)} and e == e
+
+
+def test_a_large_photograph_is_drawn_smaller_in_its_own_pixels(one):
+    photo = np.kron(sample_image("coffee"), np.ones((3, 4, 1), np.uint8))
+    e = explain(one.predict(photo, "full"))
+    assert e.map.shape == photo.shape[:2]
+    figures = [
+        draw([e]),
+        show_regions(e.averages, e.regions),
+        show_maps(photo, [e.heat], photo=True),
+        show_images([photo, e.map]),
+    ]
+    for figure in figures:
+        for axes in figure.axes:
+            for image in axes.images:
+                assert max(image.get_array().shape[:2]) == 1600
+                assert image.get_extent() == [-0.5, 2399.5, 1199.5, -0.5]
         plt.close(figure)

@@ -168,7 +168,7 @@ def test_scales_see_the_same_part_of_the_photograph(resnet50):
 def test_one_look_is_not_enough(chelsea):
     with pytest.raises(ValueError, match=r"model.look\(photo, scales=\(1, 2\)\)"):
         heat_map(chelsea, kind="focus")
-    with pytest.raises(ValueError, match="compares input sizes"):
+    with pytest.raises(ValueError, match="other input sizes"):
         heat_map(Looks((chelsea,), (1,)), kind="focus")
 
 

@@ -1,5 +1,7 @@
 """The registry of kinds: one decorated function, and everything that offers kinds of map has it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from xaicore import HeatMap, Settings, average, cam, explain, heat_map, map_kind
 from xaicore.apps.form import explorer
 from xaicore.explanation import controls
 from xaicore.maps import kinds
-from xaicore.show import describe, draw, render
+from xaicore.show import describe, draw, record, render
 
 
 @pytest.fixture
@@ -121,3 +123,67 @@ def test_heat_maps_say_what_they_are_of(chelsea):
         heat_map(chelsea, "tabby", against="tiger cat")
     with pytest.raises(ValueError, match="choose one of cam, contrast, focus"):
         heat_map(chelsea, kind="gradcam")
+
+
+def test_a_kind_takes_the_look_at_its_size(registry, one):
+    @map_kind("large", scales=(2,))
+    def large(prediction, c, shares):
+        """The map at twice the size."""
+        return cam(prediction, c)
+
+    looks = one.look(sample_image("coffee"), (1, 2))
+    np.testing.assert_array_equal(heat_map(looks, 1, "large").cells[0], cam(looks.predictions[1], 1))
+    np.testing.assert_array_equal(
+        heat_map(one.look(looks.first.image, (2, 1)), 1).cells[0], cam(looks.first, 1)
+    )
+    twice = one.look(looks.first.image, (2,))
+    np.testing.assert_array_equal(heat_map(twice, 1).cells[0], cam(twice.first, 1))
+    with pytest.raises(ValueError, match=r"'large' .* none at 2 times .* scales=\(2,\)"):
+        heat_map(looks.first, 1, "large")
+
+
+@pytest.mark.parametrize(
+    "fuse",
+    [
+        lambda maps: maps[0][:-1],
+        lambda maps: 1.0,
+        lambda maps: maps[0] * np.nan,
+        lambda maps: maps[0] + np.inf,
+        lambda maps: maps[0] + 0j,
+    ],
+)
+def test_a_fuse_that_gives_no_map_is_named(registry, one, fuse):
+    @map_kind("odd", scales=(1, 2), fuse=fuse)
+    def odd(prediction, c, shares):
+        """A map."""
+        return cam(prediction, c)
+
+    with pytest.raises(ValueError, match="fuse= of the kind 'odd' gave"):
+        heat_map(one.look(sample_image("coffee"), (1, 2)), kind="odd")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8])
+def test_cells_of_whole_numbers_are_a_map(registry, one, dtype):
+    @map_kind("sides")
+    def sides(prediction, c, shares):
+        """Where it is above its mean."""
+        m = cam(prediction, c)
+        return (m > m.mean()).astype(dtype)
+
+    settings = Settings(kind="sides", segmenter=None)
+    e = explain(settings.look(one, sample_image("coffee")), settings)
+    assert e.heat.cells[0].dtype == np.float64
+    found = record(e, "coffee.png")["found"]["cells"]
+    assert set(np.ravel(found)) == {0.0, 1.0}
+    assert "positive" not in describe([e])
+
+
+def test_two_classes_are_each_other_s_rival(chelsea):
+    two = replace(
+        chelsea,
+        scores=chelsea.scores[:2],
+        class_weights=chelsea.class_weights[:2],
+        bias=chelsea.bias[:2],
+        categories=("cat", "dog"),
+    )
+    assert heat_map(two, "cat", "contrast").subject == "cat, not dog"

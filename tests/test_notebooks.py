@@ -10,7 +10,7 @@ import importlib.metadata
 import re
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import nbformat
@@ -57,7 +57,8 @@ def every_figure_is_described(nb) -> Problems:
 def starts_with_the_set_up_cell(nb) -> Problems:
     first, *rest = [cell.source for cell in nb.cells if cell.cell_type == "code"] or [""]
     want = SET_UP.format(url=book.repository_url()).strip()
-    found = [] if first.strip() == want else [f"the first code cell is not\n{want}"]
+    plain = re.sub(r'"xaicore\[\w+\] @ ', '"', first)  # with what an extra brings
+    found = [] if plain.strip() == want else [f"the first code cell is not\n{want}"]
     return found + [
         "a second cell installs something" for s in rest if re.search(r"pip.? install|apt-get", s)
     ]
@@ -190,15 +191,25 @@ def every_mark_has_its_claim(nb) -> Problems:
 
 def imports_what_colab_has(nb) -> Problems:
     return [
-        f"it imports {name}, which `pip install` of this repository doesn't bring"
-        for name in foreign(book.parse(nb))
+        f"it imports {name}, which its set-up cell doesn't bring"
+        for name in foreign(book.parse(nb), extras_of(nb))
     ]
 
 
-def foreign(tree: ast.AST) -> list[str]:
-    """Imported packages that neither Python, nor Jupyter, nor a dependency of xaicore brings."""
+def extras_of(nb) -> list[str]:
+    """The lists of pyproject.toml that the set-up cell installs besides xaicore."""
+    first = next((cell.source for cell in nb.cells if cell.cell_type == "code"), "")
+    return re.findall(r"xaicore\[(\w+)\]", first)
+
+
+def foreign(tree: ast.AST, extras: Sequence[str] = ()) -> list[str]:
+    """Imported packages that neither Python, nor Jupyter, nor a dependency of xaicore or an extra brings."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    brought = {normal(re.match(r"[\w.-]+", line)[0]) for line in project["dependencies"]}
+    lines = [
+        *project["dependencies"],
+        *(line for e in extras for line in project["optional-dependencies"][e]),
+    ]
+    brought = {normal(re.match(r"[\w.-]+", line)[0]) for line in lines}
     brought |= {"ipython", "matplotlib-inline"}
     imported = {
         name.partition(".")[0]
@@ -277,6 +288,13 @@ def test_xaicore_imports_only_its_dependencies():
 
 
 # --- each rule sees what breaks it -----------------------------------------------------------------------
+
+
+def test_a_set_up_cell_may_install_an_extra_and_the_notebook_then_import_it():
+    nb = good_notebook()
+    edit(nb.cells[2], '"git+', '"xaicore[any] @ git+')
+    change(nb, "import captum")
+    assert starts_with_the_set_up_cell(nb) == imports_what_colab_has(nb) == []
 
 
 def figure_of(nb):

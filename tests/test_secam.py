@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -30,7 +31,6 @@ from xaicore import (
 )
 from xaicore.pictures.geometry import fit
 from xaicore.regions.averages import paint, within_variance
-from xaicore.regions.segmenters import check_labels
 from xaicore.show.figures import show_regions
 
 maps = arrays(np.float64, (8, 9), elements=st.floats(-10, 10))
@@ -41,10 +41,9 @@ partitions = arrays(np.int64, (8, 9), elements=st.integers(0, 6))
 @given(a=maps, b=maps, labels=partitions, factor=st.floats(-3, 3))
 def test_identity_6(a: np.ndarray, b: np.ndarray, labels: np.ndarray, factor: float) -> None:
     """SeCAM keeps the area-weighted mean, is idempotent and linear, and splits the variance."""
-    clean = check_labels(labels, a.shape)
 
     def averaged(m: np.ndarray) -> np.ndarray:
-        return paint(superpixel_scores(m, labels), clean)
+        return paint(superpixel_scores(m, labels), labels)
 
     assert np.isclose(averaged(a).mean(), a.mean(), atol=1e-9)
     assert np.allclose(averaged(averaged(a)), averaged(a), atol=1e-9)
@@ -165,6 +164,77 @@ def test_a_map_that_is_brought_along_has_regions_too() -> None:
         HeatMap.of(cells, photo, "Grad-CAM")
     with pytest.raises(ValueError, match="no number at all"):
         HeatMap.of(np.full(photo.shape[:2], np.nan), photo, "Grad-CAM")
+
+
+def test_regions_are_called_by_the_labels_they_came_with() -> None:
+    """The table's superpixel 17 is labels == 17: from 1 on, with gaps, below zero, of any integer type."""
+    photo = sample_image("coffee")
+    ramp = np.add.outer(np.arange(400.0), np.zeros(600)) - 50
+    heat = HeatMap.of(ramp, photo, "Ramp")
+    rows = np.arange(400) // 100
+    for ids in ([1, 2, 3, 4], [-1, 0, 7, 300], [2**63, 2**63 + 1, 2**63 + 5, 2**64 - 1]):
+        names = np.array(ids, dtype=np.uint64 if ids[0] > 1 else np.int64)
+        own = np.repeat(names[rows][:, None], 600, axis=1)
+        result = average(heat, own)
+        assert result.labels is own
+        best, second, *_ = result.regions(top=4)
+        assert [best.superpixel, second.superpixel] == [ids[3], ids[2]]
+        assert best.score == pytest.approx(ramp[own == names[3]].mean())
+        assert (best.row, best.column) == (349.5, 299.5)
+        assert (result.mask(result.regions(top=1)) == (own == names[3])).all()
+        assert np.array_equal(paint(superpixel_scores(ramp, own), own), result.map)
+        assert str(ids[3]) in result.regions(top=1).to_csv()
+    halves = average(heat, ramp > 100)
+    assert [r.superpixel for r in halves.regions(top=2)] == [1, 0]
+
+
+def test_what_is_masked_is_in_no_region(chelsea: Prediction) -> None:
+    photo = sample_image("chelsea")
+    own = np.ma.masked_equal(np.repeat(np.arange(300)[:, None] // 100, 451, axis=1), 0)
+    whole = heat_map(chelsea)
+    result = average(whole, own)
+    assert result.cut.ids.tolist() == [1, 2] and len(result.scores) == 2
+    assert np.isnan(result.map[:100]).all() and not np.isnan(result.map[100:]).any()
+    assert not result.mask(result.regions(top=9))[:100].any()
+    assert not result.adds_up, "the masked part of the mean is missing"
+    assert sum(
+        r.area for r in average(HeatMap.of(np.abs(whole.values) + 1, photo, "m"), own).regions(top=9)
+    ) == (pytest.approx(2 / 3))
+    assert np.isfinite(within_variance(whole, own))
+    drawn = show_regions(result, result.regions(top=1))
+    plt.close(drawn)
+
+
+def test_one_score_for_each_label() -> None:
+    labels = np.array([[0, 1], [1, 2]])
+    with pytest.raises(ValueError, match="2 scores for 3 labels"):
+        paint(np.zeros(2), labels)
+
+
+@pytest.mark.parametrize("value", [3.0, -2.5, 1e-3])
+def test_a_map_without_places_says_so(value: float) -> None:
+    photo = sample_image("coffee")
+    rounding = np.random.default_rng(0).normal(0, 1e-9, photo.shape[:2])
+    labels = superpixels(photo, 20)
+    with pytest.warns(UserWarning, match="nothing about places"):
+        average(HeatMap.of(value * (1 + rounding), photo, "Flat"), labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        average(HeatMap.of(value * (1 + 1e4 * rounding), photo, "Not flat"), labels)
+        average(HeatMap.of(np.full(photo.shape[:2], value), photo, "Flat"), np.zeros(photo.shape[:2], int))
+
+
+def test_a_photograph_is_an_array(tmp_path) -> None:
+    photo = sample_image("coffee")
+    for wrong in ("coffee.jpg", tmp_path, photo / 255, photo[..., 0], photo.tolist()):
+        with pytest.raises(ValueError, match=r"xaicore.read_image\(\)"):
+            HeatMap.of(np.ones(photo.shape[:2]), wrong, "Grad-CAM")
+
+
+def test_results_can_be_compared_and_kept_in_sets(chelsea: Prediction) -> None:
+    result = secam(chelsea, segments=20)
+    for a, b in ((result, secam(chelsea, segments=20)), (result.heat, heat_map(chelsea))):
+        assert a == a and a != b and a in [b, a] and len({a, b}) == 2
 
 
 def test_select() -> None:

@@ -422,7 +422,7 @@ def test_only_the_last_block_and_the_head_were_trained(trained, resnet50):
 
 
 def captum_code() -> str:
-    """The block of the chapter that isn't run there, since captum is no dependency."""
+    """The block of the chapter that isn't run there: it names a network of the reader's."""
     text = next(c.source for c in NOTEBOOK.cells if "from captum" in c.source)
     return re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
 

@@ -28,7 +28,8 @@ from xaicore.networks.prediction import Prediction, Target
 from xaicore.pictures.geometry import Resize
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import RegionMap, Regions, Statistic, average
-from xaicore.regions.segmenters import SEGMENTERS, SEGMENTS, Labels, find_segmenter, superpixels
+from xaicore.regions.labels import Labels
+from xaicore.regions.segmenters import SEGMENTERS, SEGMENTS, find_segmenter, superpixels
 
 Sign = Literal["signed", "positive"]
 

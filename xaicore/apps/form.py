@@ -36,7 +36,8 @@ from xaicore.networks.prediction import Prediction
 from xaicore.networks.provenance import Provenance
 from xaicore.pictures.reading import ImageError
 from xaicore.pictures.sources import Picture, picture, quoted, uploaded
-from xaicore.regions.segmenters import Labels, find_segmenter
+from xaicore.regions.labels import Labels
+from xaicore.regions.segmenters import find_segmenter
 from xaicore.show.explained import describe, draw, render, table
 from xaicore.show.records import Recipe, snippet
 

@@ -16,7 +16,7 @@ from xaicore.maps.cells import Floats
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.prediction import Target, class_index
 from xaicore.pictures.reading import Photo
-from xaicore.regions.segmenters import Labels
+from xaicore.regions.labels import Labels
 
 ScoreFunction = Callable[[NDArray[np.uint8]], Values]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +56,17 @@ class HeatMap:
 
         Args:
             values: (H, W), one for each pixel of `image`; NaN where nothing is known.
+            image: the photograph, (H, W, 3) uint8.
             name: the method, as a figure should call it. `subject`: what the map is of.
 
         Raises:
-            ValueError: a map of another size than the photograph, or without a single number.
+            ValueError: no such photograph; a map of another size than it, or without a single number.
         """
+        if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            got = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise ValueError(
+                f"The photograph is an (H, W, 3) uint8 array, not {got}. Read it with xaicore.read_image()."
+            )
         drawn = np.asarray(values, dtype=np.float64)
         if drawn.shape != image.shape[:2]:
             raise ValueError(
@@ -75,6 +81,12 @@ class HeatMap:
     def adds_up(self) -> bool:
         """Whether the map sums to a score, or to a difference of scores."""
         return self.total is not None
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same everywhere, but for rounding: then it says nothing about places."""
+        low, high = float(np.nanmin(self.values)), float(np.nanmax(self.values))
+        return high - low <= float(np.finfo(np.float32).eps) * max(abs(low), abs(high))
 
     @property
     def title(self) -> str:
@@ -107,7 +119,7 @@ def heat_map(
     Args:
         looks: what the network saw: `model.predict(photo)` for one input size, or
             `model.look(photo, scales=(1, 2))` for several.
-        target: the class, by name or index; by default the top class of the first look.
+        target: the class, by name or index; by default the top class of the first look that the kind takes.
         kind: a name in :data:`xaicore.maps.kinds.KINDS`: "cam", "contrast", "focus" or one of yours.
         against: what a kind with rivals is set against: "rivals", "others" or a class; see
             :func:`xaicore.maps.cells.rival_shares`. Each look has rivals of its own.
@@ -115,7 +127,7 @@ def heat_map(
 
     Raises:
         ValueError: an unknown kind, class or alignment; a class against itself; `against` for a kind that
-            takes no rivals; one look for a kind that compares several.
+            takes no rivals; no look at an input size that the kind takes; a kind whose function gives no map.
     """
     what, seen = find_kind(kind), as_looks(looks)
     if against is not None and what.against is None:
@@ -126,10 +138,10 @@ def heat_map(
     shares = [{} if against is None else rival_shares(look, c, against) for look in used]
     cells = tuple(_checked(what, look, what.cells(look, c, q)) for look, q in zip(used, shares, strict=True))
     drawn = [on_photo(m, look.geometry, alignment) for m, look in zip(cells, used, strict=True)]
-    values = what.fuse(drawn) if what.fuse else drawn[0]
+    values = _fused(what, drawn) if what.fuse else drawn[0]
     rivals = shares[0]
     return HeatMap(
-        values=np.asarray(values, dtype=np.float64),
+        values=values,
         image=used[0].image,
         name=what.title,
         averaged=what.averaged,
@@ -146,26 +158,40 @@ def heat_map(
 
 def _needed(what: Kind, seen: Looks) -> tuple[Prediction, ...]:
     """The looks that the kind takes: those at its sizes, or, if it fuses whatever there is, all of them."""
-    if what.fuse is None:
-        return seen.predictions[:1]
-    if len(what.scales) == 1:
+    if what.fuse is not None and len(what.scales) == 1:
         return seen.predictions
     by_scale = dict(zip(seen.scales, seen.predictions, strict=True))
+    if what.scales == (1,):  # a map of one look is one of whichever size there is
+        return (by_scale.get(1, seen.first),)
     if missing := ", ".join(f"{scale:g}" for scale in what.scales if scale not in by_scale):
         raise ValueError(
-            f"kind={what.name!r} compares input sizes, and there is none at {missing} times the usual. "
-            f"Look again: model.look(photo, scales={what.scales})."
+            f"kind={what.name!r} needs the network's looks at other input sizes, and there is none at "
+            f"{missing} times the usual. Look again: model.look(photo, scales={what.scales})."
         )
     return tuple(by_scale[scale] for scale in what.scales)
 
 
 def _checked(what: Kind, look: Prediction, cells: Floats) -> Floats:
-    if np.shape(cells) != look.feature_maps.shape[-2:] or not np.isfinite(cells).all():
+    found, size = np.asarray(cells), look.feature_maps.shape[-2:]
+    if found.shape != size or found.dtype.kind not in "biuf" or not np.isfinite(found).all():
         raise ValueError(
-            f"The kind {what.name!r} gave a map of shape {np.shape(cells)}; it has to give one finite "
-            f"number for each of the {look.feature_maps.shape[-2:]} cells."
+            f"The kind {what.name!r} gave a map of shape {found.shape}, {found.dtype}; it has to give one "
+            f"finite number for each of the {size} cells."
         )
-    return np.asarray(cells)
+    return found if found.dtype.kind == "f" else found.astype(np.float64)
+
+
+def _fused(what: Kind, drawn: Sequence[Floats]) -> NDArray[np.float64]:
+    """What the kind's fuse= makes of the maps of all looks; nothing may be missing that all of them saw."""
+    assert what.fuse is not None
+    found, size = np.asarray(what.fuse(drawn)), drawn[0].shape
+    seen = ~np.any([np.isnan(m) for m in drawn], axis=0)
+    if found.shape != size or found.dtype.kind not in "biuf" or not np.isfinite(found[seen]).all():
+        raise ValueError(
+            f"The fuse= of the kind {what.name!r} gave a map of shape {found.shape}, {found.dtype}; it "
+            f"has to give one of shape {size}, with a finite number wherever all looks saw the photograph."
+        )
+    return found.astype(np.float64, copy=False)
 
 
 def _in_contrast(values: Floats, c: int, rivals: Mapping[int, float]) -> float:
@@ -179,6 +205,6 @@ def _subject(prediction: Prediction, c: int, against: Target | None, rivals: Map
         return name
     if against == OTHERS:
         return f"{name}, not the other classes"
-    if against == RIVALS:
+    if against == RIVALS and len(rivals) > 1:
         return f"{name}, not its {len(rivals)} strongest rivals"
     return f"{name}, not {prediction.categories[next(iter(rivals))]}"

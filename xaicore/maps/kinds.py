@@ -38,8 +38,9 @@ class Kind:
         cells: from one prediction, a class index and the shares of its rivals to (h, w), signed.
         against: what it is set against unless told otherwise; None if it takes no rivals.
         scales: the input sizes that it looks at, as multiples of the network's usual one. With one size and
-            `fuse` it takes whatever looks there are.
-        fuse: from the maps of all looks, drawn at one size, to one; None to take the first look's.
+            `fuse` it takes whatever looks there are; with (1,) and no `fuse` the look at that size, or else
+            the first.
+        fuse: from the maps of all looks, each drawn on the photograph's pixels, (H, W), to one; None for one.
         adds_up: whether mean(cells) + b_c − Σ q_j b_j = S_c − Σ q_j S_j. Only such a map is in units of the
             score.
         unit: what its values are in. `help`: the first line of the function's docstring.

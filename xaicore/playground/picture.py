@@ -17,7 +17,8 @@ from xaicore.pictures.reading import Photo
 from xaicore.playground.controls import State
 from xaicore.playground.data import as_jpeg, colour_pair
 from xaicore.regions.averages import RegionMap, average
-from xaicore.regions.segmenters import Labels, superpixels
+from xaicore.regions.labels import Labels
+from xaicore.regions.segmenters import superpixels
 from xaicore.show.painting import colour_limit, cut_out, overlay
 
 WHITE, YELLOW = (255, 255, 255), (255, 220, 0)

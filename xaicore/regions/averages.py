@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
@@ -27,42 +28,62 @@ from xaicore.maps.heat import HeatMap, heat_map
 from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import ClassScore, Prediction, Target
 from xaicore.pictures.reading import Photo
-from xaicore.regions.segmenters import Labels, check_labels, superpixels
+from xaicore.regions.labels import LabelMap, Labels
+from xaicore.regions.segmenters import superpixels
 
 Statistic = Literal["mean", "max", "median"]
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-_STATISTICS: dict[str, Callable[..., Any]] = {
-    "mean": ndimage.mean,
-    "max": ndimage.maximum,
-    "median": ndimage.median,
-}
+_SORTED: dict[str, Callable[..., Any]] = {"max": ndimage.maximum, "median": ndimage.median}
 
 
 def superpixel_scores(heat: Floats | HeatMap, labels: Labels, statistic: Statistic = "mean") -> Scores:
     """Mean (or max, or median) of an (H, W) map in each superpixel: (n,) scores, in the map's units.
 
-    Pixels that are NaN (never seen by the network) don't count; a superpixel of nothing else scores NaN.
+    They stand in the order of the labels, np.unique(labels): where those are not 0, 1, …, n−1, score i is not
+    that of label i, but :func:`paint` finds it.
+
+    Pixels that are NaN (never seen by the network) don't count; a superpixel of nothing else scores NaN. What
+    is masked in `labels` (numpy.ma) belongs to no superpixel.
 
     Raises:
-        ValueError: another statistic, or a label map of another size than the map.
+        ValueError: another statistic, or a label map of another size than the map or without whole numbers.
     """
-    if statistic not in _STATISTICS:
-        raise ValueError(f"statistic={statistic!r}; choose one of {', '.join(get_args(Statistic))}.")
     values = np.asarray(heat)
-    labels = check_labels(labels, values.shape)
+    return _scores(values, LabelMap.of(labels, values.shape), statistic)
+
+
+def _scores(values: NDArray[Any], cut: LabelMap, statistic: Statistic) -> Scores:
+    if statistic not in get_args(Statistic):
+        raise ValueError(f"statistic={statistic!r}; choose one of {', '.join(get_args(Statistic))}.")
     seen = ~np.isnan(values)
-    index = np.arange(labels.max() + 1)
-    scores = np.full(len(index), np.nan)
-    present = np.unique(labels[seen])
-    if len(present):
-        scores[present] = _STATISTICS[statistic](values[seen], labels[seen], present)
+    counts = cut.sums(seen)
+    present = np.flatnonzero(counts)
+    scores = np.full(len(cut), np.nan)
+    if statistic == "mean":
+        scores[present] = cut.sums(seen, values)[present] / counts[present]
+    elif len(present):
+        counted = seen & (cut.index >= 0)
+        scores[present] = _SORTED[statistic](values[counted], cut.index[counted], present)
     return scores
 
 
 def paint(scores: Scores, labels: Labels) -> NDArray[np.float64]:
-    """The map that is constant on each superpixel: (H, W), `scores[labels]`."""
-    return np.asarray(scores[labels])
+    """The map that is constant on each superpixel: (H, W), NaN where `labels` is masked.
+
+    Args:
+        scores: (n,), in the order of np.unique(labels), as from :func:`superpixel_scores`.
+
+    Raises:
+        ValueError: not one score for each label.
+    """
+    cut = LabelMap.of(labels)
+    if len(scores) != len(cut):
+        raise ValueError(
+            f"{len(scores)} scores for {len(cut)} labels: give one for each, in the order of "
+            "np.unique(labels)."
+        )
+    return cut.each(np.asarray(scores), np.nan)
 
 
 def select(scores: Scores, *, top: int | None = None, threshold: float | None = None) -> NDArray[np.intp]:
@@ -91,10 +112,10 @@ def select(scores: Scores, *, top: int | None = None, threshold: float | None = 
 
 
 class Region(NamedTuple):
-    """One superpixel. `score`: its average of the map, in the map's units. `area`: share of the photo's
-    pixels that the network saw. `evidence`: share of all positive evidence Σ_s |s|·max(0, score_s), in
-    [0, 1]; None for averages that add up to no score. `row`, `column`: its centre of mass, in pixels of the
-    photograph.
+    """One superpixel, by its label. `score`: its average of the map, in the map's units. `area`: share of the
+    photo's pixels that the network saw. `evidence`: share of all positive evidence Σ_s |s|·max(0, score_s),
+    in [0, 1]; None for averages that add up to no score. `row`, `column`: its centre of mass, in pixels of
+    the photograph.
     """
 
     superpixel: int
@@ -125,7 +146,7 @@ class Regions(tuple[Region, ...]):
 
     @property
     def superpixels(self) -> list[int]:
-        """Their numbers in the label map."""
+        """Their labels: `labels == number` is the region's pixels."""
         return [region.superpixel for region in self]
 
     def to_csv(self) -> str:
@@ -168,12 +189,13 @@ class RegionMap:
 
     Attributes:
         heat: the map, signed, NaN where the network saw nothing.
-        labels: the regions (H, W), 0 … n−1. `scores`: the average of each, (n,).
+        cut: the regions.
+        scores: the average of each, (n,), in the order of `cut.ids`.
         statistic: what was taken for the average.
     """
 
     heat: HeatMap
-    labels: Labels
+    cut: LabelMap
     scores: Scores
     statistic: Statistic = "mean"
 
@@ -181,6 +203,11 @@ class RegionMap:
     def image(self) -> Photo:
         """The photograph, (H, W, 3)."""
         return self.heat.image
+
+    @property
+    def labels(self) -> Labels:
+        """The label map as it was given, (H, W)."""
+        return self.cut.labels
 
     @property
     def target(self) -> ClassScore | None:
@@ -191,9 +218,10 @@ class RegionMap:
     def adds_up(self) -> bool:
         """Whether Σ score × area is the map's mean, and that a score: only for means of such a map.
 
-        The sum is exact where drawing keeps the mean: with half_pixel, by whole factors.
+        Every pixel has to be in a region. The sum is exact where drawing keeps the mean: with half_pixel, by
+        whole factors.
         """
-        return self.heat.adds_up and self.statistic == "mean"
+        return self.heat.adds_up and self.statistic == "mean" and self.cut.everywhere
 
     @property
     def name(self) -> str:
@@ -209,34 +237,38 @@ class RegionMap:
 
     @property
     def map(self) -> NDArray[np.float64]:
-        """The averages as a picture: (H, W), constant on each region, NaN where the network saw nothing."""
-        return np.where(np.isnan(self.heat.values), np.nan, paint(self.scores, self.labels))
+        """The averages as a picture, (H, W): constant on each region, NaN where none is or nothing seen."""
+        values = self.cut.each(self.scores, np.nan)
+        values[np.isnan(self.heat.values)] = np.nan
+        return values
 
     def regions(self, *, top: int | None = None, threshold: float | None = None) -> Regions:
         """The chosen regions as a table, best first; see :func:`select`."""
         chosen = select(self.scores, top=top, threshold=threshold)
         seen = ~np.isnan(self.heat.values)
-        areas = np.bincount(self.labels[seen], minlength=len(self.scores))
+        areas = self.cut.sums(seen)
         positive = areas * np.maximum(np.nan_to_num(self.scores), 0)
         total = positive.sum()
-        centres = ndimage.center_of_mass(np.ones(seen.shape), self.labels, chosen) if len(chosen) else []
+        rows, columns = self.cut.centres()
         found = Regions(
             Region(
-                superpixel=int(s),
+                superpixel=int(self.cut.ids[s]),
                 score=float(self.scores[s]),
                 area=float(areas[s] / seen.sum()),
                 evidence=float(positive[s] / total) if self.adds_up else None,
-                row=float(row),
-                column=float(column),
+                row=float(rows[s]),
+                column=float(columns[s]),
             )
-            for s, (row, column) in zip(chosen, centres, strict=True)
+            for s in chosen
         )
         found.adds_up = self.adds_up
         return found
 
     def mask(self, regions: Regions) -> Mask:
         """(H, W) mask of the regions' pixels that the network saw."""
-        return np.asarray(np.isin(self.labels, regions.superpixels) & ~np.isnan(self.heat.values))
+        wanted = set(regions.superpixels)
+        kept = np.array([int(i) in wanted for i in self.cut.ids])
+        return np.asarray(self.cut.each(kept, False) & ~np.isnan(self.heat.values), dtype=bool)
 
     def __repr__(self) -> str:
         return f"{self._told()}\n{self.regions(top=5)!r}"
@@ -255,17 +287,29 @@ def average(heat: HeatMap, labels: NDArray[Any], statistic: Statistic = "mean") 
     Args:
         heat: from :func:`xaicore.maps.heat.heat_map`, or :meth:`xaicore.maps.heat.HeatMap.of` for a map that
             you bring.
-        labels: (H, W) whole numbers, from :func:`xaicore.regions.segmenters.superpixels` or your own.
+        labels: (H, W) whole numbers, from :func:`xaicore.regions.segmenters.superpixels` or your own. The
+            table, the mask and the record call each region by its label; what is masked (numpy.ma) is in no
+            region.
         statistic: "mean"; "max" and "median" are there for comparison, and add up to nothing.
+
+    Warns:
+        UserWarning: the map is the same everywhere, so that no region is better than another.
 
     Raises:
         TypeError: a bare array for a map; it doesn't say of which photograph it is.
-        ValueError: another statistic, or a label map of another size than the map.
+        ValueError: another statistic, or a label map of another size than the map or without whole numbers.
     """
     if not isinstance(heat, HeatMap):
         raise TypeError("average() takes a HeatMap; wrap your own: HeatMap.of(values, photo, 'Grad-CAM').")
-    labels = check_labels(labels, heat.values.shape)
-    return RegionMap(heat, labels, superpixel_scores(heat.values, labels, statistic), statistic)
+    cut = LabelMap.of(labels, heat.values.shape)
+    if len(cut) > 1 and heat.constant:
+        warnings.warn(
+            f"{heat.name} has the same value everywhere: it says nothing about places, and the order of the "
+            "regions means nothing. Look at a larger input, so that the network has more cells.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return RegionMap(heat, cut, _scores(heat.values, cut, statistic), statistic)
 
 
 def secam(
@@ -286,7 +330,7 @@ def secam(
     Args:
         segments, segmenter, options: how to cut the photograph; see
             :func:`xaicore.regions.segmenters.superpixels`.
-        labels: your own (H, W) label map instead.
+        labels: your own (H, W) label map instead; see :func:`average`.
         statistic: "mean" is SeCAM; "max" and "median" are there for comparison.
         alignment: where the CAM's cells lie; see :func:`xaicore.maps.drawing.upsample`.
 
@@ -304,7 +348,6 @@ def secam(
 def within_variance(heat: Floats | HeatMap, labels: Labels) -> float:
     """Σ_s |s|·Var_s(M) / Σ_s |s|: what averaging removes.  Var(CAM) = Var(SeCAM) + within_variance."""
     values = np.asarray(heat)
-    labels = check_labels(labels, values.shape)
-    seen = ~np.isnan(values)
-    spread = values[seen] - superpixel_scores(values, labels)[labels[seen]]
-    return float(np.mean(spread**2))
+    cut = LabelMap.of(labels, values.shape)
+    spread = values - cut.each(_scores(values, cut, "mean"), np.nan)
+    return float(np.mean(spread[~np.isnan(spread)] ** 2))

@@ -12,9 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from xaicore.explanation import Explanation
+from xaicore.pictures.sources import shrink
 from xaicore.regions.averages import Regions
-from xaicore.show.figures import add_colour_bar, show_images
-from xaicore.show.painting import colour_limit, cut_out, mark_boundaries, overlay
+from xaicore.show.figures import LONGEST, add_colour_bar, grid, kept, tinted
+from xaicore.show.painting import colour_limit
+from xaicore.show.style import plain
 
 
 def same_units(explanations: Sequence[Explanation]) -> bool:
@@ -53,22 +55,22 @@ def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figu
     wide = all(e.map.shape[1] > 2 * e.map.shape[0] for e in explanations)
     columns = 1 if wide else each
     for i, (e, limit) in enumerate(zip(explanations, limits, strict=True)):
-        tinted = overlay(e.heat.image, e.map, limit, e.settings.opacity)
-        if e.averages is not None:
-            tinted = mark_boundaries(tinted, e.averages.labels, (255, 255, 255))
-        panels += [e.heat.image, tinted]
+        cut = None if e.averages is None else e.averages.cut
+        panels += [shrink(e.heat.image, LONGEST), tinted(e.heat.image, e.map, limit, e.settings.opacity, cut)]
         titles += [names[i] if i < len(names) else "photograph", e.title]
         if e.averages is not None and e.regions is not None:
-            panels.append(cut_out(e.heat.image, e.averages.mask(e.regions)))
+            panels.append(kept(e.heat.image, e.averages.mask(e.regions)))
             titles.append(f"{len(e.regions)} regions: {e.regions.area:.0%} of area")
     letters = 54 // columns  # of a title, on one line above its panel
-    figure = show_images(panels, ["\n".join(textwrap.wrap(t, letters)) for t in titles], columns, 5.4)
+    sizes = [e.heat.image.shape[:2] for e in explanations for _ in range(each)]
+    wrapped = [plain("\n".join(textwrap.wrap(t, letters))) for t in titles]
+    figure = grid(panels, sizes, wrapped, columns, 5.4)
     if together:
-        add_colour_bar(figure, limits[0], explanations[0].heat.label)
+        add_colour_bar(figure, limits[0], plain(explanations[0].heat.label))
         return figure
     rows = [figure.axes[i : i + each] for i in range(0, len(panels), each)]
     for e, row, limit in zip(explanations, rows, limits, strict=True):
-        add_colour_bar(figure, limit, e.heat.label, row)
+        add_colour_bar(figure, limit, plain(e.heat.label), row)
     return figure
 
 
@@ -135,47 +137,46 @@ def _regions(e: Explanation) -> list[str]:
 
 
 def _comparison(explanations: Sequence[Explanation]) -> str:
+    first, *rest = explanations
+    two = "two " if len(explanations) == 2 else ""
     if not same_units(explanations):
-        different = (
-            "The two networks' scores have different units"
-            if all(e.heat.adds_up for e in explanations)
-            else "The two maps have different units"
-        )
+        foreign = not all(_same_network(first, e) for e in rest)
+        scores = foreign and all(e.heat.adds_up for e in explanations)
+        what = "networks' scores" if scores else "maps"
         return (
-            f"{different}, so each map has its own colour scale: compare where the colours lie, not how "
-            "strong they are."
+            f"The {two}{what} have different units, so each map has its "
+            "own colour scale: compare where the colours lie, not how strong they are."
         )
-    if not explanations[0].heat.adds_up:
-        return "Both maps are of one network and of one kind, and share a colour scale."
-    return "Both maps are in units of one network's scores and share a colour scale."
+    both = "Both" if two else "All"
+    if not first.heat.adds_up:
+        return f"{both} maps are of one network and of one kind, and share a colour scale."
+    return f"{both} maps are in units of one network's scores and share a colour scale."
 
 
 def table(explanations: Sequence[Explanation]) -> str:
     """The region tables as CSV; with more than one, a first column says which (A, B).
 
     Without superpixels: the map's cells, one row each, as row, column and value; for a map that fuses several
-    looks those of each look, before they are fused, with the look's number in front.
+    looks those of each look, before they are fused. As soon as one map does, each row has its look's number
+    in front.
 
     Raises:
         ValueError: explanations with superpixels and without in one table.
     """
     _refuse_a_mixture(explanations)
-    parts = [_rows(e).splitlines() for e in explanations]
+    of_looks = any(len(e.heat.cells) > 1 for e in explanations)
+    parts = [_rows(e, of_looks).splitlines() for e in explanations]
     if len(parts) == 1:
         return "\n".join(parts[0]) + "\n"
     rows = [f"{chr(ord('A') + i)},{row}" for i, part in enumerate(parts) for row in part[1:]]
     return "\n".join([f"map,{parts[0][0]}", *rows]) + "\n"
 
 
-def _rows(e: Explanation) -> str:
+def _rows(e: Explanation, of_looks: bool) -> str:
     if e.averages is not None:
         return (e.regions or Regions()).to_csv()
-    cells = [
-        (look, f"{y},{x},{v:.6g}")
-        for look, values in enumerate(e.heat.cells, start=1)
-        for y, row in enumerate(values)
-        for x, v in enumerate(row)
-    ]
-    if len(e.heat.cells) == 1:
-        return "\n".join(["row,column,value", *(row for _, row in cells)]) + "\n"
-    return "\n".join(["look,row,column,value", *(f"{look},{row}" for look, row in cells)]) + "\n"
+    lines = ["look,row,column,value" if of_looks else "row,column,value"]
+    for look, values in enumerate(e.heat.cells, start=1):
+        where = f"{look}," if of_looks else ""
+        lines += [f"{where}{y},{x},{v:.6g}" for y, row in enumerate(values) for x, v in enumerate(row)]
+    return "\n".join(lines) + "\n"

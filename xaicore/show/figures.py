@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from xaicore.maps.cells import Floats
 from xaicore.maps.heat import HeatMap
 from xaicore.pictures.reading import Photo
-from xaicore.regions.averages import RegionMap, Regions
+from xaicore.pictures.sources import shrink
+from xaicore.regions.averages import Mask, RegionMap, Regions
+from xaicore.regions.labels import LabelMap, nearest
 from xaicore.show.painting import DIVERGING, colour_limit, cut_out, mark_boundaries, overlay
-from xaicore.show.style import WIDTH
+from xaicore.show.style import WIDTH, plain
+
+LONGEST = 1600  # pixels of a panel's longer side: more than any page shows of it
 
 
 def show_images(
@@ -29,10 +33,35 @@ def show_images(
     width: float = WIDTH,
     cmap: str = "gray",
 ) -> Figure:
-    """A grid of pictures, `columns` wide: (H, W, 3) uint8 each, or (H, W) in `cmap`; width in inches."""
-    columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
-    tallest = max(image.shape[0] / image.shape[1] for image in images)
+    """A grid of pictures, `columns` wide: (H, W, 3) uint8 each, or (H, W) in `cmap`; width in inches.
+
+    A picture of more than :data:`LONGEST` pixels is drawn at that size; its axes still count its own pixels.
+    In `titles`, what stands between two dollar signs is a formula; :func:`xaicore.show.style.plain` shows a
+    name as it is.
+    """
+    sizes = [image.shape[:2] for image in images]
+    return grid([_bounded(image) for image in images], sizes, titles, columns, width, cmap)
+
+
+def _bounded(image: NDArray[Any]) -> NDArray[Any]:
+    if image.ndim == 3:
+        return shrink(image, LONGEST) if image.dtype == np.uint8 and image.shape[2] == 3 else image
+    factor = min(1.0, LONGEST / max(image.shape))
+    return nearest(image, tuple(max(1, round(side * factor)) for side in image.shape))
+
+
+def grid(
+    panels: Sequence[NDArray[Any]],
+    sizes: Sequence[tuple[int, ...]],
+    titles: Sequence[str] | None = None,
+    columns: int = 3,
+    width: float = WIDTH,
+    cmap: str = "gray",
+) -> Figure:
+    """:func:`show_images` of panels made at another size than the pictures', whose (H, W) are `sizes`."""
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    tallest = max(height / width for height, width in sizes)
     title_height = 0.32 * max((t.count("\n") + 1 for t in titles), default=0) if titles else 0.06
     figure, axes = plt.subplots(
         rows,
@@ -43,8 +72,10 @@ def show_images(
     )
     for axis in axes.flat:
         axis.axis("off")
-    for i, image in enumerate(images):
-        axes.flat[i].imshow(image, cmap=cmap)
+    for i, (panel, size) in enumerate(zip(panels, sizes, strict=True)):
+        same = panel.shape[:2] == tuple(size)
+        extent = None if same else (-0.5, size[1] - 0.5, size[0] - 0.5, -0.5)
+        axes.flat[i].imshow(panel, cmap=cmap, extent=extent)
         if titles:
             axes.flat[i].set_title(titles[i])
     return figure
@@ -63,18 +94,47 @@ def show_maps(
     """Signed maps over one photograph (or one each), with one shared symmetric colour scale and its bar.
 
     Shared, because two maps can be compared only on one scale. `photo=True` puts the bare photograph first.
+    `titles`: see :func:`show_images`.
     """
     pictures = [image] * len(heats) if isinstance(image, np.ndarray) else list(image)
+    sizes = [picture.shape[:2] for picture in pictures]
     limit = colour_limit(heats) if limit is None else limit
-    panels = [overlay(p, heat, limit) for p, heat in zip(pictures, heats, strict=True)]
+    panels = [tinted(p, heat, limit) for p, heat in zip(pictures, heats, strict=True)]
     names = list(titles) if titles else None
     if photo:
-        panels.insert(0, pictures[0])
+        panels.insert(0, shrink(pictures[0], LONGEST))
+        sizes.insert(0, sizes[0])
         if names is not None and len(names) < len(panels):
             names.insert(0, "photograph")
-    figure = show_images(panels, names, columns, width)
-    add_colour_bar(figure, limit, _label(heats) if label is None else label)
+    figure = grid(panels, sizes, names, columns, width)
+    add_colour_bar(figure, limit, plain(_label(heats)) if label is None else label)
     return figure
+
+
+def tinted(
+    image: Photo,
+    heat: Floats | HeatMap,
+    limit: float,
+    opacity: float = 0.8,
+    cut: LabelMap | None = None,
+) -> Photo:
+    """:func:`xaicore.show.painting.overlay` for a panel, at most :data:`LONGEST` pixels long.
+
+    `cut`: regions whose borders are drawn.
+    """
+    small, values = shrink(image, LONGEST), np.asarray(heat)
+    if values.shape == image.shape[:2]:  # overlay() says what is wrong with another
+        values = nearest(values, small.shape[:2])
+    panel = overlay(small, values, limit, opacity)
+    if cut is None:
+        return panel
+    return mark_boundaries(panel, nearest(cut.masked, panel.shape[:2]), (255, 255, 255))
+
+
+def kept(image: Photo, mask: Mask) -> Photo:
+    """:func:`xaicore.show.painting.cut_out` for a panel, at most :data:`LONGEST` pixels long."""
+    small = shrink(image, LONGEST)
+    return cut_out(small, nearest(mask, small.shape[:2]))
 
 
 def _label(heats: Sequence[Floats | HeatMap]) -> str:
@@ -112,16 +172,17 @@ def show_regions(
     heat = result.heat
     limit = colour_limit([heat])
     panels = [
-        result.image,
-        overlay(result.image, heat, limit),
-        mark_boundaries(overlay(result.image, result.map, limit), result.labels, (255, 255, 255)),
+        shrink(result.image, LONGEST),
+        tinted(result.image, heat, limit),
+        tinted(result.image, result.map, limit, cut=result.cut),
     ]
     titles = ["photograph", heat.name, result.name]
     if regions is not None:
-        panels.append(cut_out(result.image, result.mask(regions)))
+        panels.append(kept(result.image, result.mask(regions)))
         titles.append(f"{len(regions)} regions: {regions.area:.0%} of area")
-    figure = show_images(panels, titles, columns, width)
+    sizes = [result.image.shape[:2]] * len(panels)
+    figure = grid(panels, sizes, [plain(title) for title in titles], columns, width)
     what = "evidence" if heat.adds_up else heat.name
     subject = f" for '{heat.subject}'" if heat.subject else ""
-    add_colour_bar(figure, limit, f"{what}{subject} ({heat.unit})")
+    add_colour_bar(figure, limit, plain(f"{what}{subject} ({heat.unit})"))
     return figure

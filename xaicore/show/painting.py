@@ -21,7 +21,7 @@ from xaicore.maps.cells import Floats
 from xaicore.maps.heat import HeatMap
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import Mask
-from xaicore.regions.segmenters import Labels
+from xaicore.regions.labels import LabelMap, Labels
 
 # Against and for. The darkest ends of the palette are left out: over a dark photograph they read as black.
 AGAINST, FOR = mpl.colormaps["RdBu_r"]([0.1, 0.9])[:, :3]
@@ -65,10 +65,11 @@ def overlay(
 def mark_boundaries(image: Photo, labels: Labels, colour: tuple[int, int, int] = (255, 220, 0)) -> Photo:
     """Draw the borders between superpixels onto a copy of the picture; thicker on larger pictures.
 
-    skimage.segmentation.mark_boundaries draws them one pixel wide, which a large photograph hides.
+    skimage.segmentation.mark_boundaries draws them one pixel wide, which a large photograph hides. What is
+    masked in `labels` (numpy.ma) has no border of its own.
     """
     drawn = image.copy()
-    border = find_boundaries(labels, mode="inner", background=-1)
+    border = find_boundaries(LabelMap.of(labels).index, mode="inner", background=-1)
     for _ in range(round(max(image.shape[:2]) / 700)):
         border = border | np.roll(border, 1, axis=0) | np.roll(border, 1, axis=1)
     drawn[border] = colour

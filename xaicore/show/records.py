@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from xaicore.explanation import Explanation, Settings
@@ -18,8 +19,16 @@ PACKAGES = ("xaicore", "torch", "torchvision", "numpy", "scikit-image", "pillow"
 
 
 def fingerprint(image: NDArray[Any]) -> str:
-    """SHA-256 of an array's shape and values, such as a picture's pixels, in hexadecimal digits."""
-    return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
+    """SHA-256 of an array's shape and values, such as a picture's pixels, in hexadecimal digits.
+
+    A label map's is the same whatever its integer type; what is masked in one counts as the value −1.
+    """
+    sha256 = hashlib.sha256(f"{image.shape}".encode())
+    for row in image:  # row by row, so that a large picture isn't copied
+        sha256.update(
+            row.tobytes() if row.dtype == np.uint8 else np.ma.filled(row.astype("<i8"), -1).tobytes()
+        )
+    return sha256.hexdigest()
 
 
 def record(explanation: Explanation, photo: str) -> dict[str, Any]:
@@ -40,7 +49,7 @@ def record(explanation: Explanation, photo: str) -> dict[str, Any]:
         "unit": heat.unit,
         "adds_up_to": heat.total,
         "bias": heat.bias,
-        "rivals": {e.prediction.categories[j]: share for j, share in _first(heat.rivals or {}).items()},
+        **_rivals(e),
     }
     if e.averages is None:
         name = "cells" if len(heat.cells) == 1 else "cells_of_each_look"
@@ -63,9 +72,19 @@ def record(explanation: Explanation, photo: str) -> dict[str, Any]:
     }
 
 
-def _first(rivals: Any, most: int = 20) -> dict[int, float]:
-    """The largest shares: of a thousand classes most are next to nothing."""
-    return dict(sorted(rivals.items(), key=lambda item: -item[1])[:most])
+def _rivals(e: Explanation, most: int = 20) -> dict[str, Any]:
+    """The largest shares, and what the rest come to: of a thousand classes most are next to nothing.
+
+    A list, since two classes may bear one name.
+    """
+    shares = sorted((e.heat.rivals or {}).items(), key=lambda item: -item[1])
+    names = e.prediction.categories
+    found: dict[str, Any] = {
+        "rivals": [{"index": j, "name": names[j], "share": share} for j, share in shares[:most]]
+    }
+    if rest := shares[most:]:
+        found["further_rivals"] = {"number": len(rest), "share": sum(share for _, share in rest)}
+    return found
 
 
 def _weights(provenance: Provenance | str) -> dict[str, str]:

@@ -37,6 +37,11 @@ def use_book_style() -> None:
     set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85, "optimize": True, "progressive": True})
 
 
+def plain(text: str) -> str:
+    """A name for matplotlib to show as it stands; between two dollar signs it would see a formula."""
+    return text.replace("$", r"\$")
+
+
 def as_svg(figure: Figure) -> Any:
     """The figure as IPython SVG, sharp at any size: for line plots and diagrams. Closes the figure."""
     from IPython.display import SVG
