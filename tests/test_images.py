@@ -327,6 +327,15 @@ def test_files_of_wide_greys_are_not_almost_black(mode: str, form: str, top: int
     assert np.abs(got.astype(int) - RAMP).max() <= 1
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_tiff_may_count_from_white(dtype: str) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    values = (RAMP.astype(np.uint16) * 257).astype(dtype) if dtype == "uint16" else RAMP
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="miniswhite")
+    assert np.array_equal(grey(read_image(file)), 255 - RAMP)
+
+
 def wide_png(values: np.ndarray, colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG of 16 bits a channel, by hand: Pillow can't write it."""
 
@@ -488,6 +497,37 @@ def test_profiles_of_other_modes() -> None:
         assert np.abs(read_image(source).astype(int) - COLOURS).max() <= 4
 
 
+def ink_profile() -> bytes:
+    """An ICC profile of a printer: cyan, magenta, yellow and black ink as Lab at the corners of a table."""
+    inks = {(1, 0, 0, 0): (140, 91, 78), (0, 1, 0, 0): (122, 202, 125), (0, 0, 1, 0): (227, 123, 221)}
+    table = bytearray()
+    for corner in np.ndindex(2, 2, 2, 2):
+        table += bytes(inks.get(corner, (255, 128, 128) if not any(corner) else (40, 128, 128)))
+    ramp = bytes(range(256))
+    one, none = struct.pack(">i", 65536), bytes(4)
+    lut = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + one + none * 3 + one + none * 3 + one
+    lut += ramp * 4 + table + ramp * 3
+    start = 132 + 12
+    head = struct.pack(">I", start + len(lut)) + bytes(4) + struct.pack(">I", 0x02400000) + b"prtrCMYKLab "
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
+    return head + struct.pack(">I", 1) + b"A2B0" + struct.pack(">II", start, len(lut)) + lut
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_an_ink_profile_is_applied(form: str) -> None:
+    picture = Image.new("CMYK", (16, 16))
+    for at, ink in enumerate([(255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 255)]):
+        picture.paste(ink, (0, 4 * at, 16, 4 * at + 4))
+    ink_to_srgb = ImageCms.ImageCmsProfile(io.BytesIO(ink_profile()))
+    expected = np.asarray(
+        ImageCms.profileToProfile(picture, ink_to_srgb, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    )
+    assert np.abs(expected.astype(int) - np.asarray(picture.convert("RGB"))).max() > 30
+    options = {"quality": 100, "subsampling": 0} if form == "JPEG" else {}
+    got = read_image(saved(picture, form, icc_profile=ink_profile(), **options))
+    assert np.abs(got.astype(int) - expected).max() <= 12 * (form == "JPEG")
+
+
 def grey_profile(gamma: float) -> bytes:
     curve = b"para\0\0\0\0" + struct.pack(">HHi", 0, 0, round(gamma * 65536))
     white = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(n * 65536) for n in (0.9642, 1, 0.8249)))
@@ -564,8 +604,9 @@ def test_of_several_frames_the_first_is_used_and_that_is_said(form: str, tmp_pat
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
     path = tmp_path / f"moving.{form.lower()}"
     frames[0].save(path, form, save_all=True, append_images=frames[1:])
-    with pytest.warns(UserWarning, match=r"moving\.\w+ has 3 frames or pages; the first is used"):
+    with pytest.warns(UserWarning, match=r"moving\.\w+ has 3 frames or pages; the first is used") as told:
         got = read_image(path)
+    assert [warning.filename for warning in told] == [__file__]
     assert np.abs(got.astype(int) - (255, 0, 0)).max() <= 4
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import io
-import warnings
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from xaicore.pictures.values import ImageError
+from xaicore.pictures.values import ImageError, tell
 
 NO_DIFFERENCE = 2  # of 255: sRGB profiles of different makers differ by as much
 GREY_MODES = ("1", "L", "LA", "La")
@@ -51,10 +50,7 @@ def _profiled(picture: Image.Image, name: str) -> Image.Image | None:
             raise ValueError(f"it is for {mode}, the picture is {picture.mode}")
         return None if transform is None else _applied(picture.convert(mode), transform)
     except Exception as error:  # a profile is a program of its own: it can be wrong in any way
-        warnings.warn(
-            f"{name}: its colour profile can't be used ({error}); its numbers are taken as they are.",
-            stacklevel=2,
-        )
+        tell(f"{name}: its colour profile can't be used ({error}); its numbers are taken as they are.")
         return None
 
 

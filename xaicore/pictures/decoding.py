@@ -11,7 +11,7 @@ import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from xaicore.pictures.colours import to_srgb
-from xaicore.pictures.values import Array, ImageError, Photo, ValueRange, to_bytes
+from xaicore.pictures.values import Array, ImageError, Photo, ValueRange, tell, to_bytes
 
 MIN_SIDE = 2
 MAX_PIXELS = 100_000_000
@@ -80,6 +80,8 @@ def from_pillow(
     orientation = _orientation(picture)
     if picture.mode.startswith(("I", "F")):
         grey = to_bytes(np.asarray(picture), name, value_range)
+        if getattr(picture, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == 0:
+            grey = 255 - grey  # 0 is white, which Pillow heeds with 8 bits only
         return _finished(_with_metadata(Image.fromarray(grey), picture), orientation, name)
     photo = _finished(picture, orientation, name)
     return photo if value_range is None else to_bytes(photo, name, value_range)
@@ -142,7 +144,7 @@ def _tell_of_frames(picture: Image.Image, name: str) -> None:
     except Exception:  # a later frame is damaged; the first may be whole
         return
     if frames > 1:
-        warnings.warn(f"{name} has {frames} frames or pages; the first is used.", stacklevel=2)
+        tell(f"{name} has {frames} frames or pages; the first is used.")
 
 
 def _damaged(name: str, error: Exception) -> ImageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -56,6 +57,14 @@ def to_bytes(values: Array, name: str, value_range: ValueRange | None = None) ->
     return _scaled(values, 0, _highest(values.dtype, least, most, name))
 
 
+def tell(message: str) -> None:
+    """Warn (UserWarning) at the line that called the package, however deep the picture is read inside."""
+    level = 1
+    while str(sys._getframe(level).f_globals.get("__name__")).startswith("xaicore."):
+        level += 1
+    warnings.warn(message, stacklevel=level + 1)
+
+
 def _checked(value_range: ValueRange) -> ValueRange:
     try:
         low, high = (float(number) for number in value_range)
@@ -89,9 +98,7 @@ def _highest(dtype: np.dtype[Any], least: float, most: float, name: str) -> int:
     if bits is None:
         raise ImageError(f"{found}, beyond 16 bits. Please {say}.")
     if floats or bits < 16:
-        warnings.warn(
-            f"{found}: read as {bits}-bit numbers, 0 to {2**bits - 1}. If that is wrong, {say}.", stacklevel=2
-        )
+        tell(f"{found}: read as {bits}-bit numbers, 0 to {2**bits - 1}. If that is wrong, {say}.")
     return int(2**bits - 1)
 
 
