@@ -15,6 +15,8 @@ from tiny_network import tiny
 
 from xaicore import GapClassifier, Prediction, WeightsUnavailableError, load_resnet50, sample_image
 from xaicore.networks import fetch, msra
+from xaicore.pictures import download
+from xaicore.pictures.download import is_public as download_is_public
 from xaicore.pictures.samples import sample_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,6 +139,11 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "file:///etc/passwd" if self.path == "/to-file" else "ftp://x/y.jpg")
             return self.end_headers()
+        if self.path in ("/to-inside", "/to-name-inside"):
+            host = "127.0.0.2" if self.path == "/to-inside" else "inside.example"
+            self.send_response(302)
+            self.send_header("Location", f"http://{host}:{self.server.server_address[1]}/goose.jpg")
+            return self.end_headers()
         if self.path == "/to-goose":
             self.send_response(302)
             self.send_header("Location", "/goose.jpg")
@@ -154,5 +161,8 @@ def web() -> Iterator[str]:
     """The address of that server."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    with pytest.MonkeyPatch.context() as patch:
+        # this one address of this machine passes for public
+        patch.setattr(download, "is_public", lambda ip: ip == "127.0.0.1" or download_is_public(ip))
+        yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

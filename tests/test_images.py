@@ -1,13 +1,20 @@
 """Reading pictures, and the geometry between a photograph and the network's input."""
 
 import io
+import struct
+import tracemalloc
+import warnings
+import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pillow_heif
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 from torchvision.models import ResNet50_Weights
 
 from xaicore.pictures.geometry import fit
@@ -97,11 +104,10 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
         (np.zeros((3, 20, 30), np.uint8), "transpose"),
         (np.zeros((5, 5, 2), np.uint8), "shape"),
         (np.zeros(5, np.uint8), "shape"),
-        (np.zeros((2, 5, 5, 3), np.uint8), "shape"),
+        (np.zeros((2, 5, 5, 3), np.uint8), "predict_many"),
         (np.full((5, 5, 3), np.nan), "NaN"),
-        (np.full((5, 5, 3), 200.0), "Divide by 255"),
-        (np.zeros((5, 5, 3), np.int64), "astype"),
         (np.zeros((5, 5, 3), complex), "dtype"),
+        (np.zeros((5, 5, 3), object), "dtype"),
     ],
 )
 def test_bad_arrays_get_an_error_that_names_the_fix(array: np.ndarray, words: str) -> None:
@@ -129,12 +135,552 @@ def test_bad_files_get_an_error_that_names_the_fix(tmp_path: Path) -> None:
         read_image(saved(Image.new("L", (1, 1))))
 
 
+def test_what_is_not_one_picture_gets_an_error_that_names_the_fix(tmp_path: Path) -> None:
+    sources: list[tuple[object, str]] = [
+        ([RGB, RGB], "read_image.one. for one in pictures.*predict_many"),
+        ((tmp_path / "a.png", tmp_path / "b.png"), "predict_many"),
+        ([], "One picture at a time"),
+        ([[0, 1], [1, 0]], "np.array"),
+        (torch.zeros(2, 3, 5, 5), "predict_many"),
+        (torch.zeros(5, 5, 5), "shape"),
+        (torch.zeros(3, 5, 5).to_sparse(), "can't become a NumPy array"),
+        ({"image": RGB}, "Can't read a picture from a dict"),
+        (io.StringIO("text"), "'rb'"),
+        ("s3://bucket/photo.jpg", "neither a path nor an address"),
+        ("data:image/png;base64," + "A" * 5000, "neither a path nor an address"),
+        ("A" * 5000, "can't be read"),
+        ("~nobody-of-this-name/photo.jpg", "can't be read"),
+    ]
+    for source, words in sources:
+        with pytest.raises(ImageError, match=words):
+            read_image(source)
+    (tmp_path / "text").write_text("text")
+    with (tmp_path / "text").open() as file, pytest.raises(ImageError, match=r"text gives str.*'rb'"):
+        read_image(file)
+    with pytest.raises(ImageError, match=r"can't be read.*'rb'"):
+        read_image(file)  # closed
+    closed = Image.open(io.BytesIO(saved(Image.fromarray(RGB))))
+    closed.close()
+    with pytest.raises(ImageError, match="the PIL image"):
+        read_image(closed)
+
+
+class Stream(io.RawIOBase):
+    """A file that can only be read forwards, as one from the network."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readall(self) -> bytes:
+        return self.file.read()
+
+
+def test_what_other_tools_hand_over() -> None:
+    data = saved(Image.fromarray(RGB))
+    used = io.BytesIO()
+    used.write(data)  # stands at its end
+    channels_first = torch.from_numpy(RGB).permute(2, 0, 1)
+    sources: list[object] = [
+        bytearray(data),
+        memoryview(data),
+        used,
+        Stream(data),
+        RGB[None],
+        RGB.astype(np.int64),
+        RGB / 255,
+        (RGB / 255).astype(np.float16),
+        channels_first,
+        channels_first[None],
+        channels_first / 255,
+        (channels_first / 255).half(),
+        (channels_first / 255).requires_grad_(),
+        torch.from_numpy(RGB),
+        torch.from_numpy(RGB)[None],
+    ]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The array has int64 values")
+        for source in sources:
+            assert np.array_equal(read_image(source), RGB)
+    assert np.abs(read_image((channels_first / 255).bfloat16()).astype(int) - RGB).max() <= 1
+    grey = np.repeat(RGB[..., :1], 3, axis=2)
+    for source in (torch.from_numpy(RGB[..., 0]), torch.from_numpy(RGB[..., 0])[None]):
+        assert np.array_equal(read_image(source), grey)
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked() -> None:
     """A PNG of 400 million pixels in about 400 kB."""
     bomb = saved(Image.new("1", (20_000, 20_000)), "PNG")
     assert len(bomb) < 1_000_000
     with pytest.raises(ImageError, match=r"too large|max_pixels"):
         read_image(bomb)
+
+
+# --- ranges of values --------------------------------------------------------------------------------------
+
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    assert (picture == picture[..., :1]).all()
+    return picture[..., 0]
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8", "f2", "longdouble"])
+@pytest.mark.parametrize("beyond", [0, 1e-7, 1e-3])
+def test_floats_up_to_one_give_or_take_rounding(dtype: str, beyond: float) -> None:
+    values = (RAMP / 255).astype(dtype)
+    values[0, 0] -= beyond
+    values[-1, -1] += beyond
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(grey(read_image(values)), RAMP)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", "int16", ">i4", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+def test_integers_of_fewer_bits_than_their_type(dtype: str, bits: int) -> None:
+    top = 2**bits - 1
+    values = np.rint(RAMP / 255 * top).astype(dtype)
+    with pytest.warns(UserWarning, match=f"read as {bits}-bit numbers, 0 to {top}.*value_range="):
+        assert np.array_equal(grey(read_image(values)), RAMP)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", "int32", ">i4", "int64"])
+def test_integers_that_need_16_bits(dtype: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(grey(read_image((RAMP.astype(np.uint16) * 257).astype(dtype))), RAMP)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_floats_beyond_one_say_what_they_are_taken_for(bits: int) -> None:
+    top = 2**bits - 1
+    with pytest.warns(UserWarning, match=f"read as {bits}-bit"):
+        assert np.array_equal(grey(read_image(RAMP.astype(np.float32) / 255 * top)), RAMP)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.linspace(-2.1, 2.6, 25), r"std \+ mean.*value_range="),
+        (np.linspace(-1, 1, 25), r"\(-1, 1\)"),
+        (np.arange(-5, 20), "no negative ones"),
+        (np.linspace(0, 1.2, 25), r"too large for \[0, 1\]"),
+        (np.linspace(0, 1e6, 25), "beyond 16 bits"),
+        (np.arange(25) * 10_000, "beyond 16 bits"),
+        (np.full(25, np.inf), "infinite"),
+    ],
+)
+def test_ranges_that_nothing_tells_are_asked_for(values: np.ndarray, words: str) -> None:
+    with pytest.raises(ImageError, match=words):
+        read_image(values.reshape(5, 5))
+
+
+def test_value_range_says_what_is_black_and_white(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(grey(read_image(RAMP / 127.5 - 1, value_range=(-1, 1))), RAMP)
+        assert np.array_equal(grey(read_image(RAMP.astype(np.uint16), value_range=(0, 255))), RAMP)
+        assert grey(read_image(RAMP.astype(np.uint16), value_range=(0, 65535))).max() == 1
+        assert grey(read_image(RAMP, value_range=(100, 200)))[0, 0] == 0
+        assert grey(read_image(RAMP, value_range=(100, 200)))[-1, -1] == 255
+        assert grey(read_image(RAMP, value_range=(0, 510)))[-1, -1] == 128
+        path = tmp_path / "twelve.tif"
+        Image.fromarray(RAMP.astype(np.uint16) * 16).save(path)
+        assert np.abs(grey(read_image(path, value_range=(0, 4080))).astype(int) - RAMP).max() == 0
+        assert grey(read_image(saved(Image.fromarray(RAMP)), value_range=(0, 510)))[-1, -1] == 128
+    for wrong in ((1, 0), (0, 0), (0, np.nan), (0,), 255, ("a", "b")):
+        with pytest.raises(ImageError, match="the lower first"):
+            read_image(RAMP, value_range=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="NaN"):
+        read_image(np.full((5, 5), np.nan), value_range=(0, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    low=st.floats(-1e4, 1e4),
+    width=st.floats(1e-2, 1e5),
+    values=st.lists(st.floats(-1e5, 1e5), min_size=4, max_size=4),
+)
+def test_a_value_range_maps_linearly(low: float, width: float, values: list[float]) -> None:
+    array = np.array(values).reshape(2, 2)
+    expected = np.clip((array - low) / (low + width - low) * 255, 0, 255)
+    got = grey(read_image(array, value_range=(low, low + width)))
+    assert np.abs(got - expected).max() <= 0.5 + 1e-6
+
+
+WIDE = [(mode, form) for mode in ("I", "F", "I;16") for form in ("TIFF", "PIL")]
+
+
+@pytest.mark.parametrize(("mode", "form"), [*WIDE, ("I;16", "PNG")])
+@pytest.mark.parametrize("top", [255, 4095])
+def test_files_of_wide_greys_are_not_almost_black(mode: str, form: str, top: int) -> None:
+    kind = {"I": np.int32, "F": np.float32, "I;16": np.uint16}[mode]
+    picture = Image.fromarray(np.rint(RAMP / 255 * top).astype(kind))
+    assert picture.mode == mode
+    source = picture if form == "PIL" else saved(picture, form)
+    with pytest.warns(UserWarning, match="bit numbers"):
+        got = grey(read_image(source))
+    assert np.abs(got.astype(int) - RAMP).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_tiff_may_count_from_white(dtype: str) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    values = (RAMP.astype(np.uint16) * 257).astype(dtype) if dtype == "uint16" else RAMP
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="miniswhite")
+    assert np.array_equal(grey(read_image(file)), 255 - RAMP)
+
+
+def wide_png(values: np.ndarray, colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of 16 bits a channel, by hand: Pillow can't write it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, colour_type, 0, 0, 0)
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def exif(orientation: int) -> bytes:
+    found = Image.Exif()
+    found[0x0112] = orientation
+    return found.tobytes().removeprefix(b"Exif\0\0")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_16_bit_colours_keep_all_bits(orientation: int) -> None:
+    """Pillow reads the upper 8 of them: a picture of 12 bits would be almost black."""
+    tifffile = pytest.importorskip("tifffile")
+    twelve = RGB.astype(np.uint16) * 16
+    upright = read_image(saved(Image.fromarray(RGB), exif=b"Exif\0\0" + exif(orientation)))
+    tiffs = []
+    for options in ({}, {"compression": "zlib"}, {"byteorder": ">"}):
+        file = io.BytesIO()
+        tag = (274, "H", 1, orientation, True)
+        tifffile.imwrite(file, twelve, photometric="rgb", extratags=[tag], **options)
+        tiffs.append(file.getvalue())
+    for data in (wide_png(twelve, 2, (b"eXIf", exif(orientation))), *tiffs):
+        assert np.array_equal(read_image(data, value_range=(0, 4080)), upright)
+        with pytest.warns(UserWarning, match="12-bit"):
+            assert np.abs(read_image(data).astype(int) - upright).max() <= 1
+
+
+def test_16_bit_colours_of_all_kinds() -> None:
+    wide = RGB.astype(np.uint16) * 257
+    assert np.array_equal(read_image(wide_png(wide, 2)), RGB)
+    clear = np.full((*wide.shape[:2], 1), 65535, np.uint16)
+    clear[:10] = 0
+    laid = RGB.copy()
+    laid[:10] = 255
+    assert np.array_equal(read_image(wide_png(np.concatenate([wide, clear], 2), 6)), laid)
+    laid = np.repeat(laid[..., :1], 3, axis=2)
+    assert np.array_equal(read_image(wide_png(np.concatenate([wide[..., :1], clear], 2), 4)), laid)
+    ok, data = cv2.imencode(".tiff", wide[..., ::-1])
+    assert ok and np.array_equal(read_image(data.tobytes()), RGB)
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        read_image(wide_png(wide, 2)[:-400])
+    tifffile = pytest.importorskip("tifffile")
+    file = io.BytesIO()
+    tifffile.imwrite(file, wide.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
+    with pytest.raises(ImageError, match="plane by plane"):
+        read_image(file)
+
+
+def test_a_large_photograph_is_never_held_as_floats() -> None:
+    photo = np.zeros((1500, 2000, 3), np.uint8)
+    photo[::2] = 200
+    data = saved(Image.fromarray(photo), "JPEG")
+    wide = photo.astype(np.uint16) * 257
+    tracemalloc.start()
+    for source in (data, photo, wide, wide.astype(np.float32) / 65535):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        read_image(source)
+        assert tracemalloc.get_traced_memory()[1] - before < 3.5 * photo.size + 3e7
+    tracemalloc.stop()
+
+
+# --- colours -----------------------------------------------------------------------------------------------
+
+
+def matrix_profile(
+    red: tuple[float, ...], green: tuple[float, ...], blue: tuple[float, ...], gamma: float | None
+) -> bytes:
+    """An ICC profile of a screen with these primaries (XYZ at D50), and sRGB's curve or a plain power."""
+    s15 = lambda number: struct.pack(">i", round(number * 65536))  # noqa: E731
+    xyz = lambda numbers: b"XYZ \0\0\0\0" + b"".join(map(s15, numbers))  # noqa: E731
+    text = b"mluc\0\0\0\0" + struct.pack(">II", 1, 12) + b"enUS" + struct.pack(">II", 2, 28) + b"\0x"
+    numbers = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045) if gamma is None else (gamma,)
+    curve = b"para\0\0\0\0" + struct.pack(">HH", 3 if gamma is None else 0, 0) + b"".join(map(s15, numbers))
+    tags = [(b"desc", text), (b"cprt", text), (b"wtpt", xyz((0.9642, 1, 0.8249)))]
+    tags += [(b"rXYZ", xyz(red)), (b"gXYZ", xyz(green)), (b"bXYZ", xyz(blue))]
+    tags += [(b"rTRC", curve), (b"gTRC", curve), (b"bTRC", curve)]
+    start, body, table = 132 + 12 * len(tags), b"", struct.pack(">I", len(tags))
+    for key, data in tags:
+        body += b"\0" * (-len(body) % 4)
+        table += key + struct.pack(">II", start + len(body), len(data))
+        body += data
+    head = struct.pack(">I", start + len(body)) + b"\0\0\0\0" + struct.pack(">I", 0x04000000)
+    head += b"mntrRGB XYZ " + b"\0" * 12 + b"acsp" + b"\0" * 28 + s15(0.9642) + s15(1) + s15(0.8249)
+    return head + b"\0" * 48 + table + body
+
+
+P3 = matrix_profile(
+    (0.515102, 0.241182, -0.00105), (0.291965, 0.692236, 0.041882), (0.157153, 0.066582, 0.784378), None
+)
+ADOBE = matrix_profile(
+    (0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457), 2.19921875
+)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+COLOURS = np.array([[[220, 60, 50], [60, 200, 80], [240, 200, 40], [128, 128, 128]]], np.uint8).repeat(4, 0)
+
+
+def heic(picture: Image.Image, **options: object) -> bytes:
+    file = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(file, quality=-1, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP", "JPEG", "HEIC", "PIL", "AVIF"])
+@pytest.mark.parametrize("profile", [P3, ADOBE])
+def test_a_colour_profile_is_applied(form: str, profile: bytes) -> None:
+    picture = Image.fromarray(COLOURS.repeat(8, 0).repeat(8, 1))
+    picture.info["icc_profile"] = profile
+    wide = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    expected = np.asarray(ImageCms.profileToProfile(picture, wide, ImageCms.createProfile("sRGB")))
+    assert np.abs(expected - np.asarray(picture).astype(int)).max() > 20
+    if form == "HEIC":
+        source: object = heic(picture)
+    else:
+        options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(form, {})
+        if form == "AVIF":
+            options = {"quality": 100, "subsampling": "4:4:4"}
+        source = picture if form == "PIL" else saved(picture, form, icc_profile=profile, **options)
+    got = read_image(source)
+    if form in ("PNG", "TIFF", "WEBP", "PIL"):
+        assert np.array_equal(got, expected)
+    centres = (slice(4, None, 8), slice(4, None, 8))
+    assert np.abs(got[centres].astype(int) - expected[centres]).max() <= 8  # what the form loses
+    red = got[4, 4].astype(int)
+    assert np.abs(red - expected[4, 4]).max() < np.abs(red - COLOURS[0, 0]).max()
+
+
+def test_profiles_of_other_modes() -> None:
+    srgb = ImageCms.createProfile("sRGB")
+    wide = ImageCms.ImageCmsProfile(io.BytesIO(P3))
+    flat = Image.fromarray(COLOURS)
+    expected = np.asarray(ImageCms.profileToProfile(flat, wide, srgb))
+    clear = flat.convert("RGBA")
+    clear.putpixel((0, 0), (220, 60, 50, 0))
+    got = read_image(saved(clear, icc_profile=P3))
+    assert (got[0, 0] == 255).all()
+    assert np.array_equal(got[1:], expected[1:])
+    palette = flat.convert("P", palette=Image.Palette.ADAPTIVE)
+    assert np.abs(read_image(saved(palette, icc_profile=P3)).astype(int) - expected).max() <= 2
+    wide_numbers = wide_png(COLOURS.astype(np.uint16) * 257, 2, (b"iCCP", b"p\0\0" + zlib.compress(P3)))
+    assert np.array_equal(read_image(wide_numbers), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a grey picture may have a screen's profile: greys stay grey
+        assert np.array_equal(grey(read_image(saved(Image.fromarray(RAMP), icc_profile=P3))), RAMP)
+    lab = ImageCms.applyTransform(
+        flat, ImageCms.buildTransform(srgb, ImageCms.createProfile("LAB"), "RGB", "LAB")
+    )
+    assert lab is not None
+    for source in (lab, saved(lab, "TIFF")):
+        assert np.abs(read_image(source).astype(int) - COLOURS).max() <= 4
+
+
+def ink_profile() -> bytes:
+    """An ICC profile of a printer: cyan, magenta, yellow and black ink as Lab at the corners of a table."""
+    inks = {(1, 0, 0, 0): (140, 91, 78), (0, 1, 0, 0): (122, 202, 125), (0, 0, 1, 0): (227, 123, 221)}
+    table = bytearray()
+    for corner in np.ndindex(2, 2, 2, 2):
+        table += bytes(inks.get(corner, (255, 128, 128) if not any(corner) else (40, 128, 128)))
+    ramp = bytes(range(256))
+    one, none = struct.pack(">i", 65536), bytes(4)
+    lut = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + one + none * 3 + one + none * 3 + one
+    lut += ramp * 4 + table + ramp * 3
+    start = 132 + 12
+    head = struct.pack(">I", start + len(lut)) + bytes(4) + struct.pack(">I", 0x02400000) + b"prtrCMYKLab "
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
+    return head + struct.pack(">I", 1) + b"A2B0" + struct.pack(">II", start, len(lut)) + lut
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_an_ink_profile_is_applied(form: str) -> None:
+    picture = Image.new("CMYK", (16, 16))
+    for at, ink in enumerate([(255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 255)]):
+        picture.paste(ink, (0, 4 * at, 16, 4 * at + 4))
+    ink_to_srgb = ImageCms.ImageCmsProfile(io.BytesIO(ink_profile()))
+    expected = np.asarray(
+        ImageCms.profileToProfile(picture, ink_to_srgb, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    )
+    assert np.abs(expected.astype(int) - np.asarray(picture.convert("RGB"))).max() > 30
+    options = {"quality": 100, "subsampling": 0} if form == "JPEG" else {}
+    got = read_image(saved(picture, form, icc_profile=ink_profile(), **options))
+    assert np.abs(got.astype(int) - expected).max() <= 12 * (form == "JPEG")
+
+
+def grey_profile(gamma: float) -> bytes:
+    curve = b"para\0\0\0\0" + struct.pack(">HHi", 0, 0, round(gamma * 65536))
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(n * 65536) for n in (0.9642, 1, 0.8249)))
+    start = 132 + 12 * 2
+    table = struct.pack(">I", 2) + b"wtpt" + struct.pack(">II", start, 20)
+    table += b"kTRC" + struct.pack(">II", start + 20, 16)
+    head = struct.pack(">I", start + 36) + b"\0\0\0\0" + struct.pack(">I", 0x04000000)
+    head += b"mntrGRAYXYZ " + b"\0" * 12 + b"acsp" + b"\0" * 28 + white[8:] + b"\0" * 48
+    return head + table + white + curve
+
+
+def test_a_grey_profile_is_applied() -> None:
+    """Linear light: 128 of 255 is half the light, which is sRGB's 188."""
+    linear = grey_profile(1)
+    picture = Image.new("L", (8, 8), 128)
+    for source in (saved(picture, icc_profile=linear), saved(picture, "TIFF", icc_profile=linear)):
+        assert np.abs(grey(read_image(source)).astype(int) - 188).max() <= 1
+    wide = Image.fromarray(np.full((8, 8), 128 * 257, np.uint16))
+    assert np.abs(grey(read_image(saved(wide, "TIFF", icc_profile=linear))).astype(int) - 188).max() <= 1
+
+
+def test_srgb_profiles_change_no_number() -> None:
+    with Image.open(sample_path("chelsea")) as picture:
+        assert "icc_profile" in picture.info
+        assert np.array_equal(read_image(picture), np.asarray(picture.convert("RGB")))
+    assert np.array_equal(read_image(saved(Image.fromarray(RGB), icc_profile=SRGB)), RGB)
+
+
+@pytest.mark.parametrize(
+    ("mode", "profile"),
+    [("RGB", b"no profile"), ("RGB", P3[:200]), ("RGB", grey_profile(1)), ("CMYK", P3), ("L", b"x" * 128)],
+)
+def test_a_profile_that_does_not_fit_is_ignored_with_a_word(mode: str, profile: bytes) -> None:
+    picture = Image.fromarray(RGB).convert(mode)
+    with pytest.warns(UserWarning, match="colour profile can't be used"):
+        got = read_image(saved(picture, "TIFF", icc_profile=profile))
+    assert np.array_equal(got, np.asarray(picture.convert("RGB")))
+
+
+# --- files of all kinds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["WEBP", "AVIF", "HEIC"])
+def test_the_formats_of_phones_and_pages(form: str, tmp_path: Path) -> None:
+    picture = Image.new("RGB", (64, 48), (200, 30, 40))
+    data = heic(picture) if form == "HEIC" else saved(picture, form)
+    path = tmp_path / f"IMG_0001.{form}"
+    path.write_bytes(data)
+    for source in (data, path, io.BytesIO(data)):
+        got = read_image(source)
+        assert got.shape == (48, 64, 3)
+        assert np.abs(got.astype(int) - (200, 30, 40)).max() <= 4
+    with pytest.raises(ImageError, match=r"damaged or cut short|not a picture"):
+        read_image(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("form", ["WEBP", "AVIF", "HEIC", "TIFF", "PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_orientation_is_applied_once_in_every_format(form: str, orientation: int) -> None:
+    stored = Image.new("RGB", (64, 32), "black")
+    stored.paste("white", (0, 0, 32, 16))
+    found = Image.Exif()
+    found[0x0112] = orientation
+    turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}
+    upright = stored.transpose(turn[orientation]) if orientation in turn else stored
+    data = heic(stored, exif=found.tobytes()) if form == "HEIC" else saved(stored, form, exif=found)
+    got = read_image(data)
+    assert got.shape == np.asarray(upright).shape
+    assert (np.abs(got.astype(int) - np.asarray(upright)) < 100).mean() > 0.98
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_several_frames_the_first_is_used_and_that_is_said(form: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
+    path = tmp_path / f"moving.{form.lower()}"
+    frames[0].save(path, form, save_all=True, append_images=frames[1:])
+    with pytest.warns(UserWarning, match=r"moving\.\w+ has 3 frames or pages; the first is used") as told:
+        got = read_image(path)
+    assert [warning.filename for warning in told] == [__file__]
+    assert np.abs(got.astype(int) - (255, 0, 0)).max() <= 4
+
+
+def test_a_camera_previews_are_not_frames() -> None:
+    data = saved(Image.fromarray(RGB), "MPO", save_all=True, append_images=[Image.fromarray(RGB)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_image(data).shape == RGB.shape
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("late", [True, False])
+def test_a_png_with_long_texts_is_read(zipped: bool, late: bool) -> None:
+    """Programs that make pictures keep the whole recipe in them."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text("workflow", "x" * 3_000_000, zip=zipped)
+    info.add_itxt("prompt", "ä" * 3_000_000, zip=zipped)
+    data = saved(Image.fromarray(RGB), pnginfo=info)
+    if late:  # texts may also follow the picture
+        start, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+        data = data[:33] + data[start:end] + data[33:start] + data[end:]
+    assert np.array_equal(read_image(data), RGB)
+    found = Image.Exif()
+    found[0x0112] = 6
+    assert read_image(saved(Image.fromarray(RGB), pnginfo=info, exif=found)).shape == (30, 20, 3)
+
+
+def test_odd_exif_is_ignored() -> None:
+    data = saved(Image.fromarray(RGB), "JPEG", quality=100)
+    plain = read_image(data)
+    for odd in (
+        b"Exif\0\0nonsense",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x05\0\0\0\x01\0\0\0\x1a\0\0\0\0\0\0\0\0\0\0\0\0",
+    ):
+        segment = b"\xff\xe1" + struct.pack(">H", len(odd) + 2) + odd
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert np.array_equal(read_image(data[:2] + segment + data[2:]), plain)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    form=st.sampled_from(["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP", "PPM", "HEIC", "ICO", "TGA"]),
+    at=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
+    byte=st.integers(0, 255),
+    length=st.floats(0.2, 1),
+)
+def test_a_damaged_file_gives_a_picture_or_an_image_error(
+    form: str, at: list[float], byte: int, length: float
+) -> None:
+    picture = Image.fromarray(RGB)
+    data = bytearray(heic(picture) if form == "HEIC" else saved(picture, form))
+    for place in at:
+        data[int(place * min(len(data), 200))] = byte
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            assert read_image(bytes(data[: int(length * len(data))]), max_pixels=1_000_000).ndim == 3
+        except ImageError as error:
+            assert "the bytes given" in str(error)
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "holiday.png"
+    path.write_bytes(saved(Image.fromarray(RGB))[:-300])
+    with pytest.raises(ImageError, match=r"holiday\.png is damaged"):
+        read_image(path)
+    with Image.open(path) as picture, pytest.raises(ImageError, match=r"holiday\.png is damaged"):
+        read_image(picture)
+
+
+# --- samples -----------------------------------------------------------------------------------------------
 
 
 def test_every_sample_photograph_is_there() -> None:
@@ -223,3 +769,35 @@ def test_what_each_mode_sees() -> None:
     assert fit(np.zeros((2, 3, 3), np.uint8), "crop")[0].shape == (224, 224, 3)
     with pytest.raises(ValueError, match="crop, squash, full, pad"):
         fit(photo, "stretch")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(3, 5000), (5000, 3), (2, 20_000), (20_000, 2), (2000, 20)])
+def test_a_thin_strip_never_asks_for_gigabytes(shape: tuple[int, int]) -> None:
+    photo = np.zeros((*shape, 3), np.uint8)
+    photo[shape[0] // 2 :, shape[1] // 2 :] = 255
+    with pytest.raises(ImageError, match=r"too long a strip.*Crop the picture first.*'squash'.*'pad'"):
+        fit(photo, "full")
+    for mode in ("crop", "squash", "pad"):
+        picture, geometry = fit(photo, mode, fill=(0, 0, 0))  # type: ignore[arg-type]
+        assert picture.shape == (224, 224, 3)
+        assert geometry.photo_size == shape
+    middle = fit(photo, "crop")[0]
+    assert (middle[0, 0] == 0).all() and (middle[-1, -1] == 255).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 700), (600, 5), (40, 3000), (9, 100)])
+def test_a_strip_made_in_part_is_the_strip_made_whole(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int]
+) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    whole, where = fit(photo, "crop")
+    monkeypatch.setattr("xaicore.pictures.geometry.MOST_PIXELS", 1)
+    part, there = fit(photo, "crop")
+    assert there == where
+    assert np.abs(part.astype(int) - whole).max() <= 1
+
+
+def test_panoramas_are_seen_in_full() -> None:
+    assert fit(np.zeros((100, 800, 3), np.uint8), "full")[0].shape == (224, 1792, 3)
+    with pytest.raises(ImageError, match="too long a strip"):
+        fit(np.zeros((100, 900, 3), np.uint8), "full")

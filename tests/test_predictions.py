@@ -1,30 +1,10 @@
 """What a network says of a photograph: class names, scores, tables."""
 
 import numpy as np
-import pytest
 import torch
 
 from xaicore import GapClassifier, Prediction, sample_image
-from xaicore.networks.prediction import ClassScore, ClassScores, class_index
-
-
-def test_class_index() -> None:
-    names = ["tabby", "tiger cat", "crane", "Crane", "Great Dane"]
-    assert class_index(1, names) == class_index(np.int64(1), names) == class_index(" Tiger CAT ", names) == 1
-    with pytest.raises(ValueError, match=r"2 classes are called 'crane'.*\[2, 3\]"):
-        class_index("crane", names)
-    with pytest.raises(ValueError, match="Did you mean 'tabby'"):
-        class_index("taby", names)
-    with pytest.raises(ValueError, match="'tiger cat'"):
-        class_index("cat", names)
-    for target in (5, -1):
-        with pytest.raises(ValueError, match="5 classes"):
-            class_index(target, names)
-    for target in (1.5, None, True):
-        with pytest.raises(ValueError, match="name or an index"):
-            class_index(target, names)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="No class"):
-        class_index("", names)
+from xaicore.networks.prediction import ClassScore, ClassScores
 
 
 def test_tables_escape_html() -> None:

@@ -6,10 +6,12 @@ import torch
 from torchvision.models import get_model, get_model_weights
 
 import xaicore.networks.load
-from xaicore import ImageError, sample_image
+from xaicore import ImageError, read_image, sample_image
 from xaicore.networks.load import load_torchvision, offered_models
+from xaicore.pictures import download
+from xaicore.pictures.download import is_public, read_url
 from xaicore.pictures.samples import sample_path
-from xaicore.pictures.sources import picture, read_url, shrink, uploaded
+from xaicore.pictures.sources import picture, shrink, uploaded
 
 # --- photographs -------------------------------------------------------------------------------------------
 
@@ -51,6 +53,106 @@ def test_what_is_not_downloaded(web):
         picture(f"{web}/page.html")
     with pytest.raises(ImageError, match="can't be reached"):
         read_url("http://127.0.0.1:9/x.jpg")
+
+
+def test_read_image_takes_an_address(web):
+    assert np.array_equal(read_image(f"{web}/goose.jpg"), sample_image("goose"))
+    assert np.array_equal(read_image(f"HTTP{web[4:]}/to-goose"), sample_image("goose"))
+    with pytest.raises(ImageError, match=r"page\.html is not a picture"):
+        read_image(f"{web}/page.html")
+    with pytest.raises(ImageError, match="answers 404"):
+        read_image(f"{web}/missing.jpg")
+
+
+ADDRESSES = {
+    "8.8.8.8": True,
+    "2606:4700::6810:84e5": True,
+    "::ffff:8.8.8.8": True,
+    "127.0.0.1": False,
+    "127.9.9.9": False,
+    "0.0.0.0": False,
+    "10.0.0.1": False,
+    "172.16.0.1": False,
+    "192.168.1.1": False,
+    "100.64.0.1": False,
+    "169.254.169.254": False,  # where clouds keep their machines' keys
+    "224.0.0.1": False,
+    "255.255.255.255": False,
+    "::1": False,
+    "::": False,
+    "fe80::1": False,
+    "fe80::1%eth0": False,
+    "fc00::1": False,
+    "ff02::1": False,
+    "::ffff:127.0.0.1": False,
+    "::ffff:a00:1": False,
+    "64:ff9b::7f00:1": False,
+    "2002:7f00:1::": False,
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_what_is_public(address):
+    assert is_public(address) == ADDRESSES[address]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "127.1", "2130706433", "0x7f.1", "0.0.0.0", "169.254.169.254"]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_nothing_is_read_from_this_machine(host, scheme, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("connected")
+
+    monkeypatch.setattr(download, "is_public", is_public)
+    monkeypatch.setattr(download.socket, "create_connection", refuse)
+    with pytest.raises(ImageError, match=r"not on the public internet|can't be reached"):
+        read_image(f"{scheme}://{host}:9/photo.jpg")
+
+
+def test_names_and_redirections_that_lead_inside(web, monkeypatch):
+    resolve = download.socket.getaddrinfo
+
+    def inside(host, port, *more, **options):
+        return resolve("10.0.0.1" if host == "inside.example" else host, port, *more, **options)
+
+    monkeypatch.setattr(download.socket, "getaddrinfo", inside)
+    for address in (f"{web}/to-inside", f"{web}/to-name-inside", "http://inside.example/photo.jpg"):
+        with pytest.raises(ImageError, match=r"not on the public internet.*allow_private=True"):
+            read_url(address)
+    with pytest.raises(ImageError, match="has to begin with http"):
+        read_url("http://127.0.0.%31/photo.jpg")
+
+
+def test_a_proxy_may_be_inside_but_not_what_it_fetches(web, monkeypatch):
+    monkeypatch.setenv("http_proxy", web)
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr(download, "is_public", is_public)
+    with pytest.raises(ImageError, match="not on the public internet"):
+        read_url("http://10.0.0.1/photo.jpg")
+    with pytest.raises(ImageError, match=r"answers|not a picture"):
+        read_image("http://name-that-only-a-proxy-knows.invalid/missing.jpg")
+
+
+def test_a_private_address_is_read_where_it_is_trusted(web, monkeypatch):
+    monkeypatch.setattr(download, "is_public", is_public)
+    data = sample_path("goose").read_bytes()
+    assert read_url(f"{web}/goose.jpg", allow_private=True) == data
+    with pytest.raises(ImageError, match="public"):
+        read_url(f"{web}/goose.jpg")
+
+
+def test_addresses_with_blanks_and_other_letters(web):
+    for page in ("a b.html", "grüße.html?x=ä", "a%20b.html", "x.html#part"):
+        assert read_url(f"{web}/{page}") == b"<html>"
+    for wrong in ("http://[::1/x.jpg", "http://host:port/x.jpg"):
+        with pytest.raises(ImageError):
+            read_url(wrong)
+
+
+def test_thin_strips_stay_pictures():
+    assert shrink(np.zeros((2, 20_000, 3), np.uint8)).shape == (2, 800, 3)
+    assert shrink(np.zeros((5000, 3, 3), np.uint8)).shape == (800, 2, 3)
 
 
 # --- networks ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from xaicore.explanation import Explanation, Settings, controls, explain
 from xaicore.maps.kinds import KINDS, find_kind
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.load import load_resnet50
-from xaicore.networks.prediction import Target, class_index
+from xaicore.networks.names import Target, class_index
 from xaicore.networks.weights import AUTO, SOURCES, WeightsUnavailableError, check_cached, fetch_resnet50
 from xaicore.pictures.reading import ImageError, read_image
 from xaicore.regions.segmenters import SEGMENTERS, find_segmenter

@@ -14,7 +14,7 @@ from xaicore.evaluation.localisation import check_pair, ranking
 from xaicore.evaluation.statistics import Values
 from xaicore.maps.cells import Floats
 from xaicore.networks.gap import GapClassifier
-from xaicore.networks.prediction import Target, class_index
+from xaicore.networks.names import Target, class_index
 from xaicore.pictures.reading import Photo
 from xaicore.regions.labels import Labels
 

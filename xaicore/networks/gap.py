@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from xaicore.networks.looks import Looks
+from xaicore.networks.names import class_names
 from xaicore.networks.prediction import Activation, Floats, Prediction
 from xaicore.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from xaicore.networks.provenance import Provenance
@@ -345,11 +346,9 @@ def _activation(asked: Activation | None, found: Found, outputs: int) -> Activat
 
 
 def _categories(categories: Any, outputs: int) -> tuple[str, ...]:
-    if categories is None:
-        return tuple(f"class {c}" for c in range(outputs))
-    if len(categories) != outputs and not (outputs == 1 and len(categories) == 2):
-        raise ValueError(f"{len(categories)} class names for {outputs} classes. Give one name for each.")
-    return tuple(categories)
+    """C names; or two for one logit, of its negative and its positive side."""
+    sides = outputs == 1 and categories is not None and len(categories) == 2
+    return class_names(categories, 2 if sides else outputs)
 
 
 # --- measuring -----------------------------------------------------------------------------------------

@@ -5,9 +5,7 @@ A :class:`Prediction` holds all that a map needs, so everything after it is arit
 
 from __future__ import annotations
 
-import difflib
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,38 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from xaicore.networks.names import Target as Target
+from xaicore.networks.names import class_index
 from xaicore.networks.provenance import Provenance
 from xaicore.pictures.geometry import Geometry, Resize
 from xaicore.pictures.reading import Photo
 
 Floats = NDArray[np.float32]
-Target = int | str
 Activation = Literal["softmax", "sigmoid"]
-
-
-def class_index(target: Target, categories: Sequence[str]) -> int:
-    """Index of a class given by index or by name (letter case doesn't matter).
-
-    Raises:
-        ValueError: no such class (near names are suggested), or a name that several classes share.
-    """
-    if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
-        if not 0 <= target < len(categories):
-            raise ValueError(f"Class {target} is out of range: this network has {len(categories)} classes.")
-        return int(target)
-    if not isinstance(target, str):
-        raise ValueError(f"A class is a name or an index, not {type(target).__name__}.")
-    names = [name.casefold() for name in categories]
-    wanted = target.strip().casefold()
-    found = [i for i, name in enumerate(names) if name == wanted]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"{len(found)} classes are called {target!r}; give one of the indices {found}.")
-    near = [name for name in names if wanted and wanted in name][:5]
-    near += [n for n in difflib.get_close_matches(wanted, names, n=5, cutoff=0.5) if n not in near]
-    hint = f" Did you mean {', '.join(repr(categories[names.index(n)]) for n in near[:5])}?" if near else ""
-    raise ValueError(f"No class is called {target!r}.{hint}")
 
 
 @dataclass(frozen=True)

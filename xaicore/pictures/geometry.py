@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xaicore.pictures.reading import Photo
+from xaicore.pictures.values import ImageError, Photo
 
 Resize = Literal["crop", "squash", "full", "pad"]
+THIN = 8  # times the usual side: longer than any panorama, and what a network's memory still holds
+MOST_PIXELS = 1 << 25  # that a resized picture may have before it is cropped: 100 MB
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,13 @@ def fit(
     crop      shorter side to `resize_size`, central `crop_size` square: torchvision's evaluation protocol
     squash    both sides to `crop_size`; everything is seen, the shape is distorted
     full      shorter side to `crop_size`, longer side in proportion, rounded to a multiple of 32 so that
-              each cell of the feature map covers 32 input pixels; everything is seen
+              each cell of the feature map covers 32 input pixels; everything is seen. At most 8 times
+              `crop_size`: a longer strip would need a network input of any size
     pad       longer side to `crop_size`, the rest filled with `fill` (0–255 RGB; ImageNet's mean colour)
     ========  ==========================================================================================
 
-    Returns the input picture (h, w, 3) uint8 and its :class:`Geometry`. Raises ValueError for another mode.
+    Returns the input picture (h, w, 3) uint8 and its :class:`Geometry`. Raises ValueError for another mode,
+    and ImageError for a strip too long for "full".
     """
     height, width = image.shape[:2]
     if resize == "crop":
@@ -79,6 +83,12 @@ def fit(
             crop_size if height == shorter else round(height * factor / 32) * 32,
             crop_size if width == shorter else round(width * factor / 32) * 32,
         )
+        if max(window) > THIN * crop_size:
+            raise ImageError(
+                f"A picture of {width} × {height} pixels is too long a strip for resize='full': the input of "
+                f"the network would have {window[1]} × {window[0]}. Crop the picture first, or use "
+                "resize='squash' or resize='pad'."
+            )
     elif resize == "pad":
         factor = crop_size / max(height, width)
         size = (max(1, round(height * factor)), max(1, round(width * factor)))
@@ -87,10 +97,21 @@ def fit(
         raise ValueError(f"resize={resize!r}; choose one of {', '.join(get_args(Resize))}.")
     # torchvision's rounding, which is Python's: half to even.
     offset = (round((size[0] - window[0]) / 2), round((size[1] - window[1]) / 2))
-    resized = Image.fromarray(image).resize(size[::-1], interpolation)
-    canvas = Image.new("RGB", window[::-1], fill)
-    canvas.paste(resized, (-offset[1], -offset[0]))
     scale = (size[0] / height, size[1] / width)
+    top, left, bottom, right = 0, 0, *size
+    box = None
+    if size[0] * size[1] > MOST_PIXELS:  # a thin strip: make nothing but what is shown of it
+        top, left = max(0, offset[0]), max(0, offset[1])
+        bottom, right = min(size[0], offset[0] + window[0]), min(size[1], offset[1] + window[1])
+        box = (
+            left / scale[1],
+            top / scale[0],
+            min(width, right / scale[1]),
+            min(height, bottom / scale[0]),
+        )
+    resized = Image.fromarray(image).resize((right - left, bottom - top), interpolation, box)
+    canvas = Image.new("RGB", window[::-1], fill)
+    canvas.paste(resized, (left - offset[1], top - offset[0]))
     return np.array(canvas), Geometry((height, width), window, scale, offset)
 
 
