@@ -13,13 +13,11 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from xaicore.maps.cells import Floats
 from xaicore.maps.drawing import Alignment
@@ -32,11 +30,8 @@ from xaicore.regions.segmenters import Labels, check_labels, superpixels
 Statistic = Literal["mean", "max", "median"]
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-_STATISTICS: dict[str, Callable[..., Any]] = {
-    "mean": ndimage.mean,
-    "max": ndimage.maximum,
-    "median": ndimage.median,
-}
+# in SciPy's ndimage, which is imported where it counts: the command line's help can't wait for it
+_STATISTICS = {"mean": "mean", "max": "maximum", "median": "median"}
 
 
 def superpixel_scores(heat: Floats | HeatMap, labels: Labels, statistic: Statistic = "mean") -> Scores:
@@ -56,7 +51,10 @@ def superpixel_scores(heat: Floats | HeatMap, labels: Labels, statistic: Statist
     scores = np.full(len(index), np.nan)
     present = np.unique(labels[seen])
     if len(present):
-        scores[present] = _STATISTICS[statistic](values[seen], labels[seen], present)
+        from scipy import ndimage
+
+        measure = getattr(ndimage, _STATISTICS[statistic])
+        scores[present] = measure(values[seen], labels[seen], present)
     return scores
 
 
@@ -214,6 +212,8 @@ class RegionMap:
 
     def regions(self, *, top: int | None = None, threshold: float | None = None) -> Regions:
         """The chosen regions as a table, best first; see :func:`select`."""
+        from scipy import ndimage
+
         chosen = select(self.scores, top=top, threshold=threshold)
         seen = ~np.isnan(self.heat.values)
         areas = np.bincount(self.labels[seen], minlength=len(self.scores))

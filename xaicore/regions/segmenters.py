@@ -17,10 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import skimage.segmentation
 from numpy.typing import NDArray
-from skimage.color import rgb2gray
-from skimage.filters import sobel
 
 from xaicore.pictures.reading import Photo
 
@@ -84,35 +81,44 @@ def find_segmenter(name: str) -> Segmenter:
     return SEGMENTERS[name]
 
 
+# scikit-image is imported where it cuts: the command line's help reads the registry, and can't wait for it.
+
 # --- the segmenters ------------------------------------------------------------------------------------
 
 
 @segmenter("slic")
 def _slic(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """SLIC (Achanta et al. 2012): k-means in colour and place."""
-    cut = skimage.segmentation.slic(image, n_segments=segments, start_label=0, channel_axis=-1, **options)
-    return np.asarray(cut)
+    from skimage.segmentation import slic
+
+    return np.asarray(slic(image, n_segments=segments, start_label=0, channel_axis=-1, **options))
 
 
 @segmenter("felzenszwalb", knobs="scale= and min_size=")
 def _felzenszwalb(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """Graph-based (Felzenszwalb & Huttenlocher 2004)."""
-    return np.asarray(skimage.segmentation.felzenszwalb(image, **{"scale": 100, "min_size": 50} | options))
+    from skimage.segmentation import felzenszwalb
+
+    return np.asarray(felzenszwalb(image, **{"scale": 100, "min_size": 50} | options))
 
 
 @segmenter("quickshift", knobs="kernel_size= and max_dist=")
 def _quickshift(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """Mode seeking (Vedaldi & Soatto 2008)."""
-    return np.asarray(skimage.segmentation.quickshift(image, **options))
+    from skimage.segmentation import quickshift
+
+    return np.asarray(quickshift(image, **options))
 
 
 @segmenter("watershed")
 def _watershed(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """Compact watershed (Neubert & Protzel 2014) of the Sobel edges."""
+    from skimage.color import rgb2gray
+    from skimage.filters import sobel
+    from skimage.segmentation import watershed
+
     edges = sobel(rgb2gray(image))
-    return np.asarray(
-        skimage.segmentation.watershed(edges, markers=segments, **{"compactness": 0.001} | options)
-    )
+    return np.asarray(watershed(edges, markers=segments, **{"compactness": 0.001} | options))
 
 
 # --- cutting -------------------------------------------------------------------------------------------
@@ -164,7 +170,6 @@ def check_labels(labels: NDArray[Any], size: tuple[int, ...]) -> Labels:
         )
     if labels.dtype.kind not in "iub":
         raise ValueError(f"A label map holds whole numbers, not {labels.dtype}. Use labels.astype(int).")
-    return np.asarray(
-        skimage.segmentation.relabel_sequential(labels.astype(np.intp) - labels.min() + 1)[0] - 1,
-        dtype=np.intp,
-    )
+    from skimage.segmentation import relabel_sequential
+
+    return np.asarray(relabel_sequential(labels.astype(np.intp) - labels.min() + 1)[0] - 1, dtype=np.intp)
