@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:  # a process of its own that is told to end cleans up first
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         options = parser.parse_args([_as_path(argument) for argument in given])
         return int(options.run(options, parser))

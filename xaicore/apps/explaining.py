@@ -70,7 +70,7 @@ def named(photo: Path, error: Exception) -> str:
     words = str(error).strip() or type(error).__name__
     if not isinstance(error, (ValueError, OSError)):
         words = f"{type(error).__name__}: {words}"
-    return words if str(photo) in words else f"{photo}: {words}"
+    return words if os.path.abspath(photo) in words else f"{photo}: {words}"
 
 
 def _explain(

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import struct
-import zlib
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 
-from xaicore.apps.writing import NAME_BYTES, Inputs, expanded, listing, name_key, shortened
+from xaicore.apps.writing import NAME_BYTES, Inputs, expanded, listing, name_key, pixels_of, shortened, signed
 from xaicore.explanation import Explanation
 from xaicore.show.explained import draw, render
 from xaicore.show.records import fingerprint
 from xaicore.show.style import use_book_style
 
-_HEADER = 33  # bytes of a PNG's signature and first chunk, after which others may stand
-_OF_PIXELS = b"xaicore\0of pixels "  # what a chunk of text begins with that says whose figure it is
 _TABLES = (b"superpixel,", b"row,column,", b"look,row,")  # how a table of regions or cells begins
 
 
@@ -28,22 +24,7 @@ def figure_of(explanation: Explanation) -> bytes:
     mpl.use("agg")
     use_book_style()
     png = render(draw([explanation]))
-    text = b"tEXt" + _OF_PIXELS + fingerprint(explanation.heat.image).encode()
-    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
-    return png[:_HEADER] + chunk + png[_HEADER:]
-
-
-def pixels_of(figure: Path) -> str | None:
-    """Of which picture :func:`figure_of` made this file, as its pixels' SHA-256; None for another file."""
-    try:
-        with figure.open("rb") as file:
-            start = file.read(_HEADER + 256)
-    except OSError:
-        return None
-    found = start[_HEADER + 8 :]
-    if start[:4] != b"\x89PNG" or not found.startswith(_OF_PIXELS):
-        return None
-    return found[len(_OF_PIXELS) :][:64].decode("ascii", "replace")
+    return signed(png, fingerprint(explanation.heat.image))
 
 
 def photo_of(record: Path) -> str | None:

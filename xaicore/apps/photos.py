@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from xaicore.apps.writing import expanded
+from xaicore.apps.writing import expanded, pixels_of
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif",
@@ -26,9 +26,9 @@ def find_photos(
     """The photographs that the arguments name, each once, and what was said in vain.
 
     A path that exists means itself. A folder means the pictures in it, and with `recursive` those in the
-    folders below: files whose suffix is one of `SUFFIXES`, in natural order (2 before 10), no hidden ones. A
-    pattern (`*`, `?`, `[…]`, `**` for folders) means the pictures and, with `recursive`, the folders that it
-    matches. Anything else is taken for a file, though there is none.
+    folders below: files whose suffix is one of `SUFFIXES`, in natural order (2 before 10), no hidden ones and
+    none of this program's figures. A pattern (`*`, `?`, `[…]`, `**` for folders) means the pictures and, with
+    `recursive`, the folders that it matches. Anything else is taken for a file, though there is none.
 
     Args:
         without: a folder that is passed over unless it is named itself: where the results go.
@@ -47,7 +47,7 @@ def find_photos(
 def _meant(argument: str, recursive: bool, without: Path | None) -> list[Path]:
     path = expanded(argument)
     if path.is_dir():
-        inside = sorted(_pictures(path, recursive, without), key=natural_order)
+        inside = _sorted(_pictures(path, recursive, without))
         if not inside:
             more = "" if recursive else " For those in the folders below it say --recursive."
             raise NoPhotosError(f"{argument} holds no picture ({_suffixes()}).{more}")
@@ -58,9 +58,9 @@ def _meant(argument: str, recursive: bool, without: Path | None) -> list[Path]:
     pictures = [match for match in matches if match.is_file() and is_picture(match)]
     if recursive:
         pictures += [p for match in matches if match.is_dir() for p in _pictures(match, True, without)]
-    if not pictures:
+    if not (pictures := _sorted(pictures)):
         raise NoPhotosError(f"{argument} matches no picture ({_suffixes()}).")
-    return sorted(pictures, key=natural_order)
+    return pictures
 
 
 def _pictures(folder: Path, recursive: bool, without: Path | None) -> Iterator[Path]:
@@ -72,6 +72,10 @@ def _pictures(folder: Path, recursive: bool, without: Path | None) -> Iterator[P
             for name in folders
             if recursive and name[0] != "." and os.path.realpath(os.path.join(place, name)) != passed_over
         ]
+
+
+def _sorted(pictures: Iterable[Path]) -> list[Path]:
+    return sorted((path for path in pictures if pixels_of(path) is None), key=natural_order)
 
 
 def is_picture(path: Path) -> bool:
