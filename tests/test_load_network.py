@@ -67,6 +67,7 @@ def test_safetensors_and_the_at_sign(net, photo, tmp_path):
     np.testing.assert_allclose(model.predict(photo).scores, scores(net, model, photo), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_timm_takes_its_own_preprocessing(photo, tmp_path, monkeypatch):
     timm = pytest.importorskip("timm")
     own = timm.create_model("resnet10t.c3_in1k", pretrained=False)

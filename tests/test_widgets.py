@@ -332,6 +332,7 @@ def upload(side, name, data):
     side.upload.value = ({**file, "last_modified": datetime(2024, 1, 1)},)
 
 
+@pytest.mark.slow
 def test_two_shots_have_two_names(app, tmp_path):
     app.compare.value = True
     for side, name in zip(app.sides, ("chelsea", "goose"), strict=True):
@@ -344,6 +345,7 @@ def test_two_shots_have_two_names(app, tmp_path):
     assert app.sides[1].picture.name == "camera.jpg"  # the same shot has the same name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["figure.png", "Figure.PNG", "explain.py", "REGIONS.csv", "..", "é" * 200 + ".png"]
 )
@@ -356,6 +358,7 @@ def test_an_upload_takes_no_other_file_s_name(app, tmp_path, name):
     assert Image.open(tmp_path / "figure.png").size[0] > 1000
 
 
+@pytest.mark.slow
 def test_saving_replaces_nothing(app, tmp_path):
     (tmp_path / "Figure.svg").write_bytes(b"mine")
     upload(app.sides[0], "cup.png", png("goose"))
@@ -393,6 +396,7 @@ def test_the_saved_code_runs(models, tmp_path, monkeypatch, place):
     assert done.stdout.strip() == repr(app.explanations[0].regions).strip()
 
 
+@pytest.mark.slow
 def test_an_array_is_saved_with_its_code(models, tmp_path):
     app = explorer(sample_image("coffee"), models)
     assert "photo.png" in {path.name for path in app.save(tmp_path)}

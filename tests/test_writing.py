@@ -355,6 +355,27 @@ def test_a_reader_who_went_away_stops_nothing(here, monkeypatch):
     assert len(names("explained")) == 4
 
 
+def test_streams_that_are_closed_stop_nothing(here, monkeypatch):
+    photo(here / "a.png")
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert explain("a.png", "gone.png") == 1
+    assert names("explained") == ["a.json", "a.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_process_that_is_told_to_end_leaves_no_part_of_a_file(tmp_path):
+    code = (
+        "import os, signal, sys\nimport xaicore.apps.cli as cli\nfrom pathlib import Path\n"
+        "from xaicore.apps.writing import write_files\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "cli._weights = lambda *_: write_files({Path('a'): b'1', Path('b'): b'2'})\n"
+        "sys.argv[1:] = ['weights']\nsys.exit(cli.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr, names(tmp_path)) == (143, "", [])
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -413,11 +434,22 @@ def test_a_network_of_one_s_own_and_its_record(here, checkpoint, capsys):
     assert "No file of weights at my.pth" in capsys.readouterr().err
     assert main(["again", "explained/a.json", "--out", "again", "--checkpoint", "moved.pth"]) == 0
     assert explain("a.png", "--network", "torchvision:resnet18@moved.pth") == 0
-    assert main(["again", "explained/a.json", "--out", "again"]) == 0
+    for moved in ([], ["--checkpoint", "moved.pth"]):
+        assert main(["again", "explained/a.json", "--out", "again", *moved]) == 0
     (here / "moved.pth").write_bytes((here / "moved.pth").read_bytes() + b"\0")
     capsys.readouterr()
     assert main(["again", "explained/a.json", "--out", "again"]) == 1
     assert "others than the record's" in capsys.readouterr().err
+
+
+def test_weights_are_of_resnet50_by_any_of_its_names(here, network, monkeypatch):
+    photo(here / "a.png")
+    asked = []
+    monkeypatch.setattr(xaicore.apps.cli, "load_resnet50", lambda weights: asked.append(weights) or network)
+    explain("a.png", "--weights", "msra")
+    explain("a.png", "--weights", "msra", "--network", "resnet50")
+    explain("a.png")
+    assert asked == ["msra", "msra", "auto"]
 
 
 @pytest.mark.parametrize(
@@ -427,6 +459,7 @@ def test_a_network_of_one_s_own_and_its_record(here, checkpoint, capsys):
         (["--network", "torchvision:resnet34", "--checkpoint", "my.pth"], 2, "tensors are missing"),
         (["--network", "torchvision:resnet18", "--checkpoint", "gone.pth"], 2, "no such file"),
         (["--network", "torchvision:resnet18@my.pth", "--classes", "gone.txt"], 2, "no such file"),
+        (["--network", "torchvision:resnet18@my.pth", "--checkpoint", "my.pth"], 2, "drop one"),
         (["--network", "torchvision:resnet18@my.pth", "--weights", "msra"], 2, "--weights is for resnet50"),
         (["--network", "torchvision:resnet18@my.pth", "--class", "bird"], 2, "No class is called 'bird'"),
         (["--network", "timm:resnet18"], 3, "pip install timm"),

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xaicore.apps.explaining import read_photo
 from xaicore.apps.outputs import Outputs, figure_of
+from xaicore.apps.photos import read_photo
 from xaicore.apps.writing import expanded, write_files
 from xaicore.explanation import Settings, explain
 from xaicore.networks.gap import GapClassifier
+from xaicore.networks.provenance import RESNET50
 from xaicore.pictures.reading import ImageError
 from xaicore.show.records import fingerprint
 
@@ -21,8 +22,8 @@ from xaicore.show.records import fingerprint
 class Record:
     """What `xaicore explain` wrote about one photograph, as far as its figure needs it.
 
-    `weights`: the name of their source. `network`: what was asked for by --network, --checkpoint and
-    --classes; None for the book's ResNet50. `labels_sha256`: of the superpixels, None where there were none.
+    `weights`: the name of their source. `network`, `checkpoint`, `classes`: what was asked for by the options
+    of these names. `labels_sha256`: of the superpixels, None where there were none.
     """
 
     photo: str
@@ -30,7 +31,7 @@ class Record:
     settings: Settings
     weights: str
     weights_sha256: str
-    network: str | None
+    network: str
     checkpoint: str | None
     classes: tuple[str, ...] | None
     labels_sha256: str | None
@@ -61,7 +62,7 @@ def read_record(path: Path) -> Record:
             settings=settings,
             weights=_get(weights, "source", str),
             weights_sha256=_get(weights, "sha256", str),
-            network=_get(network, "spec", str, None),
+            network=_get(network, "spec", str, RESNET50),
             checkpoint=_get(network, "checkpoint", str, None),
             classes=None if classes is None else tuple(map(str, classes)),
             labels_sha256=_get(_get(held, "found", dict), "labels_sha256", str, None),

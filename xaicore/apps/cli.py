@@ -21,14 +21,13 @@ from xaicore.apps.writing import FolderError, Inputs, check_folder, expanded
 from xaicore.controls import NONE, Control
 from xaicore.explanation import Settings, controls
 from xaicore.maps.kinds import KINDS, find_kind
-from xaicore.networks.provenance import SOURCES
+from xaicore.networks.provenance import RESNET50, SOURCES
 from xaicore.regions.segmenters import SEGMENTERS, find_segmenter
 
 if TYPE_CHECKING:
     from xaicore.apps.again import Record
     from xaicore.networks.gap import GapClassifier
 
-RESNET50 = "resnet50"
 STOPPED = 130  # as shells say it of a command that Ctrl-C ended
 
 
@@ -77,10 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args([_as_path(argument) for argument in given])
         return int(options.run(options, parser))
     except NoNetworkError as error:
-        _say(str(error), sys.stderr)
+        _say(str(error), error=True)
         return 3
     except KeyboardInterrupt:
-        _say("Stopped. What was written is whole.", sys.stderr)
+        _say("Stopped. What was written is whole.", error=True)
         return STOPPED
 
 
@@ -90,12 +89,15 @@ def _as_path(argument: str) -> str:
     return f"./{argument}" if is_dashed and os.path.lexists(argument) else argument
 
 
-def _say(words: str, stream: Any = None) -> None:
+def _is_watched() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _say(words: str, error: bool = False) -> None:
     """Print past a progress bar. Where nobody reads on (a closed pipe, a full disk), go on silently."""
     from tqdm import tqdm
 
-    if stream is None:
-        stream = sys.stdout
+    stream = sys.stderr if error else sys.stdout
     if stream is None:  # closed from the start
         return
     try:
@@ -143,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     explain_.add_argument(
         "--network",
         metavar="NAME",
+        default=RESNET50,
         help="torchvision:NAME or timm:NAME, with @FILE for weights of your own (default: resnet50)",
     )
     explain_.add_argument(
@@ -210,19 +213,20 @@ def _number(control: Control, text: str) -> float:
 
 def load_resnet50(weights: str) -> GapClassifier:
     """The book's network, see :func:`xaicore.networks.load.load_resnet50`."""
-    from xaicore.networks import load
+    from xaicore.networks.load import load_resnet50 as load
 
-    return load.load_resnet50(weights, progress=sys.stderr.isatty())
+    return load(weights, progress=_is_watched())
 
 
-def _load(spec: str | None, checkpoint: str | None, classes: Any, weights: str) -> GapClassifier:
+def _load(spec: str, checkpoint: str | None, classes: Any, weights: str) -> GapClassifier:
     """The network that was asked for; what it raises says which exit code the command has."""
-    if spec is None and checkpoint is None and classes is None:
-        return load_resnet50(weights)
-    from xaicore.networks import load
+    if spec == RESNET50 and checkpoint is None:
+        if classes is None:
+            return load_resnet50(weights)
+        spec = f"{RESNET50}:{weights}"
+    from xaicore.networks.load import load_network
 
-    spec = spec or (RESNET50 if checkpoint else f"{RESNET50}:{weights}")
-    return load.load_network(spec, checkpoint=checkpoint, classes=classes, progress=sys.stderr.isatty())
+    return load_network(spec, checkpoint=checkpoint, classes=classes, progress=_is_watched())
 
 
 # --- xaicore explain -----------------------------------------------------------------------------------
@@ -239,7 +243,7 @@ def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
             _explain_photos(photos, settings, options, parser, failures)
     finally:  # told too where Ctrl-C stops it
         for failure in failures:
-            _say(f"not explained: {failure}", sys.stderr)
+            _say(f"not explained: {failure}", error=True)
     return 1 if failures else 0
 
 
@@ -258,7 +262,7 @@ def _explain_photos(
         settings = with_classes(settings, options.target, options.against, model)
     except ValueError as error:
         parser.error(str(error))
-    network: dict[str, Any] = {"spec": options.network or RESNET50}
+    network: dict[str, Any] = {"spec": options.network}
     if options.checkpoint:
         network["checkpoint"] = options.checkpoint
     if options.classes:
@@ -279,7 +283,11 @@ def _load_or_exit(options: argparse.Namespace, parser: argparse.ArgumentParser) 
 
 def _check_network(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Refuse what is wrong about the network's options before anything slow."""
-    if options.weights and (options.checkpoint or options.network not in (None, RESNET50)):
+    options.network, _, inside = options.network.partition("@")
+    if inside and options.checkpoint:
+        parser.error(f"--network names a checkpoint, {inside}, and so does --checkpoint; drop one of the two")
+    options.checkpoint = inside or options.checkpoint
+    if options.weights and (options.checkpoint or options.network != RESNET50):
         parser.error("--weights is for resnet50's published weights; a network of another name has its own")
     for name in ("checkpoint", "classes"):
         if (given := getattr(options, name)) is None:
@@ -330,15 +338,15 @@ def _again(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         outputs = Outputs(options.out, Inputs([path, photo]), options.force)
 
         def load(record: Record) -> GapClassifier:
-            spec = None if record.network == RESNET50 else record.network
-            return _load(spec, options.checkpoint or record.checkpoint, record.classes, record.weights)
+            checkpoint = options.checkpoint or record.checkpoint
+            return _load(record.network, checkpoint, record.classes, record.weights)
 
         figure = make_again(record, photo, outputs, path.stem, load)
     except (WeightsUnavailableError, ImportError) as error:
         raise NoNetworkError(str(error)) from error
     except Exception as error:  # a record is a file, and may ask for anything
         words = str(error) if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"
-        _say(f"not made again: {words}", sys.stderr)
+        _say(f"not made again: {words}", error=True)
         return 1
     _say(f"→ {figure}")
     return 0
@@ -352,7 +360,7 @@ def _weights(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
 
     if options.fetch:
         try:
-            fetch_resnet50(options.fetch, progress=sys.stderr.isatty())
+            fetch_resnet50(options.fetch, progress=_is_watched())
         except WeightsUnavailableError as error:
             raise NoNetworkError(str(error)) from error
     damaged = False

@@ -12,11 +12,11 @@ from typing import Any
 from tqdm import tqdm
 
 from xaicore.apps.outputs import Outputs, figure_of
+from xaicore.apps.photos import read_photo
 from xaicore.apps.writing import write_files
 from xaicore.explanation import Settings, explain
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.prediction import Target, class_index
-from xaicore.pictures.reading import read_image
 from xaicore.show.explained import table
 from xaicore.show.records import fingerprint, record
 
@@ -57,8 +57,8 @@ def explain_photos(
         failures: of each that isn't, its name and why are added here.
     """
     # a bar is for somebody who watches, not for a log
-    hidden = len(photos) < 2 or not sys.stderr.isatty()
-    for photo in tqdm(photos, disable=hidden, unit="photo"):
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    for photo in tqdm(photos, disable=not watched or len(photos) < 2, unit="photo"):
         try:
             say(_explain(photo, model, settings, outputs, suffix, network))
         except Exception as error:  # of whatever kind: it is told at the end, with the photograph's name
@@ -95,8 +95,3 @@ def _explain(
     write_files({Path(f"{target}.png"): figure, **tables})
     taken = f"  ({outputs.folder / photo.stem} is taken by files that are not its own)" if passed else ""
     return f"{photo}\n{explanation.prediction.top()}\n→ {target}.png, {suffix}{taken}\n"
-
-
-def read_photo(photo: Path) -> Any:
-    """The picture at a path as it is: a name that begins with ~ stands for no home here."""
-    return read_image(Path(os.path.abspath(photo)))

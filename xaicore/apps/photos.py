@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from xaicore.apps.writing import expanded, pixels_of
+from xaicore.pictures.reading import Photo, read_image
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif",
@@ -76,6 +77,11 @@ def _pictures(folder: Path, recursive: bool, without: Path | None) -> Iterator[P
 
 def _sorted(pictures: Iterable[Path]) -> list[Path]:
     return sorted((path for path in pictures if pixels_of(path) is None), key=natural_order)
+
+
+def read_photo(path: Path) -> Photo:
+    """The picture at a path, (H, W, 3) uint8; a name that begins with ~ stands for no home here."""
+    return read_image(Path(os.path.abspath(path)))
 
 
 def is_picture(path: Path) -> bool:

@@ -8,6 +8,7 @@ import struct
 import unicodedata
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -46,7 +47,7 @@ def check_folder(folder: Path) -> None:
         raise FolderError(f"Nothing can be written into --out {folder} ({reason}). Name another.") from None
     finally:
         for place in new:
-            if place.is_dir():
+            with suppress(OSError):  # another program may have written there meanwhile
                 place.rmdir()
 
 

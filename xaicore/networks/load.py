@@ -22,10 +22,9 @@ from xaicore.networks.checkpoints import (
 from xaicore.networks.families import FAMILIES, IMAGENET, Family
 from xaicore.networks.gap import GapClassifier, Preprocessing, gap_classifier
 from xaicore.networks.msra import adapt_to_msra
-from xaicore.networks.provenance import SOURCES, Provenance
+from xaicore.networks.provenance import RESNET50, SOURCES, Provenance
 from xaicore.networks.weights import fetch_resnet50
 
-RESNET50 = "resnet50"  # the book's own network: its weights have several sources
 TORCHVISION = (
     "resnet18",
     "resnext50_32x4d",

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCES = ("imagenet1k_v1", "imagenet1k_v2", "msra")  # of ResNet50's weights
+RESNET50 = "resnet50"  # the book's own network; its weights have several sources:
+SOURCES = ("imagenet1k_v1", "imagenet1k_v2", "msra")
 
 
 @dataclass(frozen=True)
