@@ -37,6 +37,7 @@ def prefixed(state, prefix):
     return {f"{prefix}{name}": value for name, value in state.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [
