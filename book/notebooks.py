@@ -148,9 +148,13 @@ class _Sources:
         return module | {init for init in inits if not self.only_reexports(init)}
 
     def reexports(self, place: Place) -> dict[str, tuple[Place, str]]:
-        """The names that a subpackage's `__init__` imports: name → where from, and its name there."""
+        """The names that a subpackage's `__init__` imports: name → where from, and its name there.
+
+        Those too that it imports for type checkers only, and brings by `__getattr__` when asked.
+        """
         init = (*place, "__init__")
-        imports = self.code(init).body if init in self.files else []
+        body = self.code(init).body if init in self.files else []
+        imports = [node for part in body for node in (part.body if isinstance(part, ast.If) else [part])]
         return {
             alias.asname or alias.name: (source, alias.name)
             for node in imports
@@ -246,6 +250,10 @@ def _follow(
 def _is_reexport(node: ast.stmt) -> bool:
     targets = node.targets if isinstance(node, ast.Assign) else []
     dunder = bool(targets) and all(isinstance(t, ast.Name) and t.id.startswith("__") for t in targets)
+    if isinstance(node, ast.If):  # `if TYPE_CHECKING:`
+        return all(map(_is_reexport, node.body))
+    if isinstance(node, ast.FunctionDef):  # PEP 562
+        return node.name in ("__getattr__", "__dir__")
     return dunder or isinstance(node, ast.Import | ast.ImportFrom)
 
 

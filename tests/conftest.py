@@ -29,6 +29,7 @@ MARKERS = {
     "browser": ["browser"],
     "quick": ["slow"],  # test_evaluate.py: measures
     "trained": ["slow"],  # test_widgets.py: trains
+    "here": ["slow"],  # test_writing.py: draws figures
 }
 
 

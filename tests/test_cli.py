@@ -122,7 +122,8 @@ def test_one_bad_photo_does_not_stop_the_rest(explain, tmp_path: Path, capsys) -
     broken.write_bytes(sample_path("drum").read_bytes()[:5000])
     odd = tmp_path / "größe & 中.png"
     Image.fromarray(sample_image("coffee")).convert("RGBA").resize((33, 90)).save(odd)
-    code, out = explain(broken, odd, tmp_path / "missing.jpg", tmp_path)
+    (tmp_path / "nothing").mkdir()
+    code, out = explain(broken, odd, tmp_path / "missing.jpg", tmp_path / "nothing")
     assert code == 1
     assert sorted(file.name for file in out.iterdir()) == [f"{odd.stem}.json", f"{odd.stem}.png"]
     told = capsys.readouterr().err

@@ -138,6 +138,14 @@ def test_init_of_a_subpackage_with_code_of_its_own_counts_where_an_import_execut
     assert "__init__" not in reached and "maps.deep.__init__" not in reached
 
 
+def test_a_name_that_is_brought_when_asked_for_counts_as_a_reexport(package):
+    lazy = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from xaicore.maps.focus import late\n"
+    with (package / "__init__.py").open("a") as init:
+        init.write(lazy + "def __getattr__(name):\n    return name\n")
+    reached = book.reached_modules(of_code("import xaicore\nxaicore.late()"), package)
+    assert reached == ["alone", "maps.focus"]
+
+
 def test_reexports_that_refer_to_each_other(package):
     (package / "maps/__init__.py").write_text("from ..regions import lost\nfrom . import focus\n")
     (package / "regions/__init__.py").write_text("from ..maps import lost\n")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torchvision.models import get_model, get_model_weights
 
+import xaicore.networks.families
 import xaicore.networks.load
 from xaicore import ImageError, read_image, sample_image
 from xaicore.networks.load import load_torchvision, offered_models
@@ -171,7 +172,7 @@ def test_weights_out_of_reach_are_said_plainly(monkeypatch, tmp_path):
     def refuse(url):
         raise OSError(f"{url} can't be reached")
 
-    monkeypatch.setattr(xaicore.networks.load, "check_reachable", refuse)
+    monkeypatch.setattr(xaicore.networks.families, "check_reachable", refuse)
     with pytest.raises(RuntimeError, match=r"resnet18 can't be downloaded.*put it into the folder"):
         load_torchvision("resnet18")
 

@@ -7,7 +7,9 @@ import ast
 import base64
 import functools
 import io
+import os
 import re
+import subprocess
 import sys
 from datetime import datetime
 
@@ -20,9 +22,10 @@ from notebook_samples import ROOT
 from PIL import Image
 from tiny_network import tiny
 from torch import nn
+from torchvision.models import resnet18
 
 import xaicore.apps.form
-from xaicore import GapClassifier, NotAGapClassifierError, cam, gap_classifier, sample_image
+from xaicore import GapClassifier, NotAGapClassifierError, cam, gap_classifier, load_network, sample_image
 from xaicore.apps.form import explorer
 from xaicore.explanation import Settings, controls, explain
 from xaicore.maps.kinds import KINDS
@@ -316,6 +319,89 @@ def test_save(app, tmp_path):
     app.folder.value = str(tmp_path / "new" / "folder" / "figure.png")
     app.save_button.click()
     assert "Not done" in app.status.value
+
+
+def png(name):
+    file = io.BytesIO()
+    Image.fromarray(sample_image(name)).save(file, "PNG")
+    return file.getvalue()
+
+
+def upload(side, name, data):
+    file = {"name": name, "type": "image/png", "size": len(data), "content": memoryview(data)}
+    side.upload.value = ({**file, "last_modified": datetime(2024, 1, 1)},)
+
+
+@pytest.mark.slow
+def test_two_shots_have_two_names(app, tmp_path):
+    app.compare.value = True
+    for side, name in zip(app.sides, ("chelsea", "goose"), strict=True):
+        side.camera.value = "x," + base64.b64encode(png(name)).decode()
+    names = [side.picture.name for side in app.sides]
+    assert names == ["camera.jpg", "camera-2.jpg"] and all(f'"{name}"' in app.code for name in names)
+    app.save(tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in names] == [png("chelsea"), png("goose")]
+    app.sides[1].camera.value = "x," + base64.b64encode(png("chelsea")).decode()
+    assert app.sides[1].picture.name == "camera.jpg"  # the same shot has the same name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["figure.png", "Figure.PNG", "explain.py", "REGIONS.csv", "..", "é" * 200 + ".png"]
+)
+def test_an_upload_takes_no_other_file_s_name(app, tmp_path, name):
+    upload(app.sides[0], name, png("goose"))
+    paths = app.save(tmp_path)
+    assert len({path.name.casefold() for path in paths}) == len(paths) == 5
+    assert (tmp_path / app.sides[0].picture.name).read_bytes() == png("goose")
+    assert b"xaicore" in (tmp_path / "explain.py").read_bytes()
+    assert Image.open(tmp_path / "figure.png").size[0] > 1000
+
+
+@pytest.mark.slow
+def test_saving_replaces_nothing(app, tmp_path):
+    (tmp_path / "Figure.svg").write_bytes(b"mine")
+    upload(app.sides[0], "cup.png", png("goose"))
+    first = app.save(tmp_path)
+    assert {path.name for path in first} == {
+        "figure-2.png", "figure-2.svg", "explain-2.py", "regions-2.csv", "cup-2.png",
+    }  # fmt: skip
+    assert '"cup-2.png"' in (tmp_path / "explain-2.py").read_text()
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert app.save(tmp_path) == first  # the same is there already
+    app.inputs["opacity"].value = 0.3
+    third = app.save(tmp_path)
+    assert all("-3." in path.name for path in third)
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [".", ".."])
+def test_the_saved_code_runs(models, tmp_path, monkeypatch, place):
+    """Beside a file named by its path, an upload, and a network that comes from a function by name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cat.png").write_bytes(png("chelsea"))
+    torch.manual_seed(0)
+    torch.save(resnet18(num_classes=3).state_dict(), "my.pth")
+    loader = functools.partial(load_network, "torchvision:resnet18", checkpoint=str(tmp_path / "my.pth"))
+    app = explorer("photos/cat.png", {"mine": loader})
+    app.compare.value = True
+    upload(app.sides[1], "cup.png", png("goose"))
+    app.save("saved")
+    folder = (tmp_path / "saved" / place).resolve()
+    command = [sys.executable, os.path.relpath(tmp_path / "saved/explain.py", folder)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == repr(app.explanations[0].regions).strip()
+
+
+@pytest.mark.slow
+def test_an_array_is_saved_with_its_code(models, tmp_path):
+    app = explorer(sample_image("coffee"), models)
+    assert "photo.png" in {path.name for path in app.save(tmp_path)}
+    assert np.array_equal(np.array(Image.open(tmp_path / "photo.png")), app.sides[0].picture.image)
+    assert 'read_image("photo.png")' in app.code
 
 
 def test_names_cannot_bring_markup(models):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from xaicore.maps.drawing import Alignment
 from xaicore.maps.heat import HeatMap, heat_map
 from xaicore.maps.kinds import KINDS, find_kind
 from xaicore.maps.views import relu
-from xaicore.networks.gap import GapClassifier
 from xaicore.networks.looks import Looks, as_looks
 from xaicore.networks.prediction import Prediction, Target
 from xaicore.pictures.geometry import Resize
@@ -30,6 +29,9 @@ from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import RegionMap, Regions, Statistic, average
 from xaicore.regions.labels import Labels
 from xaicore.regions.segmenters import SEGMENTERS, SEGMENTS, find_segmenter, superpixels
+
+if TYPE_CHECKING:  # it imports torch, and the command line's help comes from here
+    from xaicore.networks.gap import GapClassifier
 
 Sign = Literal["signed", "positive"]
 

@@ -1,33 +1,39 @@
 """The command line: `xaicore explain photo.jpg`, `xaicore again record.json` and `xaicore weights`.
 
 Exit codes: 0, all is well; 1, a photograph, a record or a file of weights is bad (the rest was done); 2, the
-command itself is wrong; 3, no trained weights could be had.
+command itself is wrong, and nothing was done; 3, no trained weights could be had; 130, stopped by Ctrl-C.
+
+What takes long to import comes in the functions that need it, so that the help is there at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from tqdm import tqdm
-
+from xaicore.apps.photos import find_photos
+from xaicore.apps.writing import FolderError, Inputs, check_folder, expanded
 from xaicore.controls import NONE, Control
-from xaicore.explanation import Explanation, Settings, controls, explain
+from xaicore.explanation import Settings, controls
 from xaicore.maps.kinds import KINDS, find_kind
-from xaicore.networks.gap import GapClassifier
-from xaicore.networks.load import load_resnet50
-from xaicore.networks.names import Target, class_index
-from xaicore.networks.weights import AUTO, SOURCES, WeightsUnavailableError, check_cached, fetch_resnet50
-from xaicore.pictures.reading import ImageError, read_image
+from xaicore.networks.provenance import RESNET50, SOURCES
 from xaicore.regions.segmenters import SEGMENTERS, find_segmenter
-from xaicore.show.explained import draw, render, table
-from xaicore.show.records import fingerprint, record
-from xaicore.show.style import use_book_style
+
+if TYPE_CHECKING:
+    from xaicore.apps.again import Record
+    from xaicore.networks.gap import GapClassifier
+
+STOPPED = 130  # as shells say it of a command that Ctrl-C ended
+
+
+class NoNetworkError(Exception):
+    """The network can't be had here: its weights, or a package that it needs; the message says what to do."""
+
 
 EXPLAIN = """\
 examples:
@@ -39,8 +45,11 @@ examples:
       why the first answer and not a tabby?
   xaicore explain dog.jpg --kind focus --segmenter felzenszwalb
       what two input sizes agree on, over regions of another shape
-  xaicore explain holiday/*.jpg --format csv --out maps
-      many photographs, the region tables as CSV
+  xaicore explain holiday --recursive --format csv --out maps
+      all photographs in a folder and those below it, the region tables as CSV
+  xaicore explain dog.jpg --network timm:resnet50.a1_in1k
+  xaicore explain dog.jpg --network torchvision:resnet18 --checkpoint my.pth --classes names.txt
+      other networks: published ones by name, or your own weights
 
 kinds of map:
 {kinds}
@@ -56,24 +65,55 @@ region were removed.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (default: this process's own arguments) and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a sign shows its code instead
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:  # a process of its own that is told to end cleans up first
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        options = parser.parse_args([_as_path(argument) for argument in given])
         return int(options.run(options, parser))
-    except WeightsUnavailableError as error:
-        print(error, file=sys.stderr)
+    except NoNetworkError as error:
+        _say(str(error), error=True)
         return 3
+    except KeyboardInterrupt:
+        _say("Stopped. What was written is whole.", error=True)
+        return STOPPED
+
+
+def _as_path(argument: str) -> str:
+    """The same; with ./ before a file whose name begins with a dash, which argparse takes for an option."""
+    is_dashed = argument.startswith("-") and not argument.startswith("--") and argument not in ("-", "-h")
+    return f"./{argument}" if is_dashed and os.path.lexists(argument) else argument
+
+
+def _is_watched() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _say(words: str, error: bool = False) -> None:
+    """Print past a progress bar. Where nobody reads on (a closed pipe, a full disk), go on silently."""
+    from tqdm import tqdm
+
+    stream = sys.stderr if error else sys.stdout
+    if stream is None:  # closed from the start
+        return
+    try:
+        tqdm.write(words, file=stream)
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="xaicore", description="See what an image classifier (ResNet50) looked at."
-    )
+    parser = argparse.ArgumentParser(prog="xaicore", description="See what an image classifier looked at.")
     commands = parser.add_subparsers(required=True, metavar="command")
     explain_ = commands.add_parser(
         "explain",
         help="predictions, a figure and a table of regions for photographs",
-        description="Say what ResNet50 sees in photographs, and where: predictions, a figure, a table.",
+        description="Say what a network sees in photographs, and where: predictions, a figure, a table.",
         epilog=EXPLAIN.format(
             kinds="\n".join(f"  {kind.name:<13}{kind.help}" for kind in KINDS.values()),
             segmenters="\n".join(f"  {one.name:<13}{one.help}" for one in SEGMENTERS.values()),
@@ -81,7 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     explain_.set_defaults(run=_explain)
-    explain_.add_argument("photos", nargs="+", type=Path, metavar="photo")
+    explain_.add_argument(
+        "photos",
+        nargs="+",
+        metavar="photo",
+        help="a picture, a folder of them, or a pattern such as '*.jpg'",
+    )
+    explain_.add_argument("--recursive", action="store_true", help="the pictures in folders of folders too")
     explain_.add_argument(
         "--class",
         dest="target",
@@ -96,7 +142,23 @@ def _parser() -> argparse.ArgumentParser:
     kept = explain_.add_mutually_exclusive_group()
     for control in controls():
         _add(kept if control.name in ("top", "threshold") else explain_, control)
-    explain_.add_argument("--weights", choices=["auto", *SOURCES], default="auto", help="(default: auto)")
+    explain_.add_argument(
+        "--network",
+        metavar="NAME",
+        default=RESNET50,
+        help="torchvision:NAME or timm:NAME, with @FILE for weights of your own (default: resnet50)",
+    )
+    explain_.add_argument(
+        "--checkpoint", metavar="FILE", help="a file of weights for it, .pth or .safetensors"
+    )
+    explain_.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="a file of class names: one a line, or a JSON list or dictionary",
+    )
+    explain_.add_argument(
+        "--weights", choices=["auto", *SOURCES], help="which of resnet50's weights (default: auto)"
+    )
     explain_.add_argument("--format", choices=["json", "csv"], default="json", help="table (default: json)")
     _add_out(explain_)
     again = commands.add_parser(
@@ -105,8 +167,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Make the figure again that belongs to a record, from the same photograph and weights.",
     )
     again.set_defaults(run=_again)
-    again.add_argument("record", type=Path, help="a JSON file that `xaicore explain` wrote")
-    again.add_argument("--photo", type=Path, help="where the photograph is now (default: where it was)")
+    again.add_argument("record", help="a JSON file that `xaicore explain` wrote")
+    again.add_argument("--photo", metavar="FILE", help="where the photograph is now (default: where it was)")
+    again.add_argument("--checkpoint", metavar="FILE", help="where the network's weights are now")
     _add_out(again)
     weights = commands.add_parser(
         "weights",
@@ -132,7 +195,12 @@ def _add(parser: Any, control: Control) -> None:
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=Path, default=Path("explained"), metavar="FOLDER", help="(default: explained)"
+        "--out", type=expanded, default=Path("explained"), metavar="FOLDER", help="(default: explained)"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace files that this program did not make, but no photograph",
     )
 
 
@@ -143,37 +211,98 @@ def _number(control: Control, text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def load_resnet50(weights: str) -> GapClassifier:
+    """The book's network, see :func:`xaicore.networks.load.load_resnet50`."""
+    from xaicore.networks.load import load_resnet50 as load
+
+    return load(weights, progress=_is_watched())
+
+
+def _load(spec: str, checkpoint: str | None, classes: Any, weights: str) -> GapClassifier:
+    """The network that was asked for; what it raises says which exit code the command has."""
+    if spec == RESNET50 and checkpoint is None:
+        if classes is None:
+            return load_resnet50(weights)
+        spec = f"{RESNET50}:{weights}"
+    from xaicore.networks.load import load_network
+
+    return load_network(spec, checkpoint=checkpoint, classes=classes, progress=_is_watched())
+
+
 # --- xaicore explain -----------------------------------------------------------------------------------
 
 
 def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     settings = _settings(options, parser)
-    model = load_resnet50(options.weights)
+    _check_network(options, parser)
+    _check_out(options, parser)
+    photos, missing = find_photos(options.photos, recursive=options.recursive, without=options.out)
+    failures = [str(error) for error in missing]
     try:
-        settings = _with_classes(settings, options, model)
+        if photos:
+            _explain_photos(photos, settings, options, parser, failures)
+    finally:  # told too where Ctrl-C stops it
+        for failure in failures:
+            _say(f"not explained: {failure}", error=True)
+    return 1 if failures else 0
+
+
+def _explain_photos(
+    photos: list[Path],
+    settings: Settings,
+    options: argparse.Namespace,
+    parser: argparse.ArgumentParser,
+    failures: list[str],
+) -> None:
+    from xaicore.apps.explaining import explain_photos, with_classes
+    from xaicore.apps.outputs import Outputs
+
+    model = _load_or_exit(options, parser)
+    try:
+        settings = with_classes(settings, options.target, options.against, model)
     except ValueError as error:
         parser.error(str(error))
-    failures: list[Exception] = []
-    used: set[str] = set()
-    for photo in tqdm(options.photos, disable=len(options.photos) < 2, unit="photo"):
-        try:
-            explanation = explain(settings.look(model, read_image(photo)), settings)
-        except (ImageError, OSError, ValueError) as error:
-            failures.append(error)
+    network: dict[str, Any] = {"spec": options.network}
+    if options.checkpoint:
+        network["checkpoint"] = options.checkpoint
+    if options.classes:
+        network["classes"] = list(model.categories)
+    read = [*photos, *(Path(name) for name in (options.checkpoint, options.classes) if name)]
+    outputs = Outputs(options.out, Inputs(read), options.force)
+    explain_photos(photos, model, settings, outputs, f".{options.format}", network, _say, failures)
+
+
+def _load_or_exit(options: argparse.Namespace, parser: argparse.ArgumentParser) -> GapClassifier:
+    try:
+        return _load(options.network, options.checkpoint, options.classes, options.weights or "auto")
+    except (RuntimeError, ImportError) as error:  # WeightsUnavailableError and its like
+        raise NoNetworkError(str(error)) from error
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def _check_network(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuse what is wrong about the network's options before anything slow."""
+    options.network, _, inside = options.network.partition("@")
+    if inside and options.checkpoint:
+        parser.error(f"--network names a checkpoint, {inside}, and so does --checkpoint; drop one of the two")
+    options.checkpoint = inside or options.checkpoint
+    if options.weights and (options.checkpoint or options.network != RESNET50):
+        parser.error("--weights is for resnet50's published weights; a network of another name has its own")
+    for name in ("checkpoint", "classes"):
+        if (given := getattr(options, name)) is None:
             continue
-        name = _unused(photo.stem, used)
-        _write_figure(explanation, options.out / f"{name}.png")
-        if options.format == "csv":
-            (options.out / f"{name}.csv").write_text(table([explanation]), encoding="utf-8")
-        else:
-            text = json.dumps(record(explanation, str(photo)), indent=1, ensure_ascii=False)
-            (options.out / f"{name}.json").write_text(text, encoding="utf-8")
-        tqdm.write(
-            f"{photo}\n{explanation.prediction.top()}\n→ {options.out / name}.png, .{options.format}\n"
-        )
-    for failure in failures:
-        print(f"not explained: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+        path = expanded(given)
+        if not path.is_file():
+            parser.error(f"--{name} {given}: there is no such file (looked from {Path.cwd()})")
+        setattr(options, name, str(path))
+
+
+def _check_out(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    try:
+        check_folder(options.out)
+    except FolderError as error:
+        parser.error(str(error))
 
 
 def _settings(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Settings:
@@ -193,64 +322,33 @@ def _settings(options: argparse.Namespace, parser: argparse.ArgumentParser) -> S
     return Settings(**given)
 
 
-def _with_classes(settings: Settings, options: argparse.Namespace, model: GapClassifier) -> Settings:
-    """The same, with the classes looked up; ValueError for one that there is not."""
-
-    def known(name: str | None, words: tuple[str, ...] = ()) -> Target | None:
-        if name is None or name in words:
-            return name
-        return class_index(int(name) if name.isdecimal() else name, model.categories)
-
-    target, against = known(options.target), known(options.against, ("rivals", "others"))
-    if target is not None and target == against:
-        raise ValueError(f"{model.categories[int(target)]!r} against itself is zero everywhere.")
-    return Settings.of({**settings.as_record(), "target": target, "against": against})
-
-
-def _write_figure(explanation: Explanation, path: Path) -> None:
-    mpl.use("agg")
-    use_book_style()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(render(draw([explanation])))
-
-
-def _unused(stem: str, used: set[str]) -> str:
-    """Two photographs of one name from two folders get two names here."""
-    name, number = stem, 1
-    while name in used:
-        number += 1
-        name = f"{stem}-{number}"
-    used.add(name)
-    return name
-
-
 # --- xaicore again -------------------------------------------------------------------------------------
 
 
-def _again(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+def _again(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    _check_out(options, parser)
+    from xaicore.apps.again import make_again, read_record
+    from xaicore.apps.outputs import Outputs
+    from xaicore.networks.weights import WeightsUnavailableError
+
+    path = expanded(options.record)
     try:
-        known = json.loads(options.record.read_text(encoding="utf-8"))
-        settings, weights = Settings.of(known["settings"]), known["weights"]
-        photo = options.photo or Path(known["photo"])
-        image = read_image(photo)
-        if fingerprint(image) != known["pixels_sha256"]:
-            raise ImageError(f"{photo} is another picture than the record's. Name the right one: --photo.")
-        model = load_resnet50(weights["source"])
-        if getattr(model.provenance, "sha256", "") != weights["sha256"]:
-            raise ValueError(f"The weights {weights['source']} here are others than the record's.")
-        explanation = explain(settings.look(model, image), settings)
-        cut = known["found"].get("labels_sha256")
-        if explanation.averages is not None and fingerprint(explanation.averages.labels) != cut:
-            raise ValueError("The superpixels are others than the record's: its packages were others.")
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        print(f"{options.record} is no record of `xaicore explain` ({error!r}).", file=sys.stderr)
+        record = read_record(path)
+        photo = expanded(options.photo or record.photo)
+        outputs = Outputs(options.out, Inputs([path, photo]), options.force)
+
+        def load(record: Record) -> GapClassifier:
+            checkpoint = options.checkpoint or record.checkpoint
+            return _load(record.network, checkpoint, record.classes, record.weights)
+
+        figure = make_again(record, photo, outputs, path.stem, load)
+    except (WeightsUnavailableError, ImportError) as error:
+        raise NoNetworkError(str(error)) from error
+    except Exception as error:  # a record is a file, and may ask for anything
+        words = str(error) if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"
+        _say(f"not made again: {words}", error=True)
         return 1
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    figure = options.out / f"{options.record.stem}.png"
-    _write_figure(explanation, figure)
-    print(f"→ {figure}")
+    _say(f"→ {figure}")
     return 0
 
 
@@ -258,16 +356,21 @@ def _again(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
 
 
 def _weights(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+    from xaicore.networks.weights import AUTO, WeightsUnavailableError, check_cached, fetch_resnet50
+
     if options.fetch:
-        fetch_resnet50(options.fetch)
+        try:
+            fetch_resnet50(options.fetch, progress=_is_watched())
+        except WeightsUnavailableError as error:
+            raise NoNetworkError(str(error)) from error
     damaged = False
     for name in SOURCES:
         provenance, state = check_cached(name)
         damaged |= state not in ("verified", "not in the cache")
-        print(f"{name}: {state}")
-        print(f"    {provenance.title}; published ImageNet top-1 {provenance.top1:.1f} %")
-        print(f"    {provenance.path}")
-    print(f"'auto' takes the first verified one of {' and '.join(AUTO)}, else fetches one.")
+        _say(f"{name}: {state}")
+        _say(f"    {provenance.title}; published ImageNet top-1 {provenance.top1:.1f} %")
+        _say(f"    {provenance.path}")
+    _say(f"'auto' takes the first verified one of {' and '.join(AUTO)}, else fetches one.")
     return 1 if damaged else 0
 
 

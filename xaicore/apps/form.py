@@ -25,20 +25,22 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from xaicore.apps.inputs import Side, group, setting_input
+from xaicore.apps.saving import Photographs, save
+from xaicore.apps.writing import expanded
 from xaicore.controls import NONE
 from xaicore.explanation import Explanation, Settings, controls, explain
 from xaicore.live import somebody_is_there
 from xaicore.maps.kinds import find_kind
 from xaicore.networks.gap import GapClassifier
-from xaicore.networks.load import load_resnet50, load_torchvision, offered_models
+from xaicore.networks.load import load_network, load_resnet50, load_torchvision, offered_models
 from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import Prediction
 from xaicore.networks.provenance import Provenance
 from xaicore.pictures.reading import ImageError
-from xaicore.pictures.sources import Picture, picture, quoted, uploaded
+from xaicore.pictures.sources import Picture, quoted, uploaded
 from xaicore.regions.labels import Labels
 from xaicore.regions.segmenters import find_segmenter
-from xaicore.show.explained import describe, draw, render, table
+from xaicore.show.explained import describe, draw, render
 from xaicore.show.records import Recipe, snippet
 
 Loader = GapClassifier | Callable[[], GapClassifier]
@@ -59,7 +61,7 @@ def explorer(photo: Any = "chelsea", models: Mapping[str, Loader] | None = None)
         ImportError: ipywidgets is missing.
         Exception: whatever loading the first network or photograph raises.
     """
-    return Explorer(picture(photo), models or offered_models())
+    return Explorer(photo, models or offered_models())
 
 
 def _ipywidgets() -> Any:
@@ -96,8 +98,10 @@ class Explorer:
         code: the snippet for it.
     """
 
-    def __init__(self, first: Picture, models: Mapping[str, Loader]) -> None:
+    def __init__(self, photo: Any, models: Mapping[str, Loader]) -> None:
         w = self._w = _ipywidgets()
+        self._photographs = Photographs()
+        first = self._photographs.of(photo)
         self._loaders = dict(models)
         self._caches = _Caches()
         self._quiet = False
@@ -131,22 +135,11 @@ class Explorer:
         return draw(self.explanations, self._names())
 
     def save(self, folder: str | Path = "explained") -> list[Path]:
-        """Write figure.png, figure.svg, regions.csv, explain.py and uploads; returns their paths."""
-        folder = Path(folder).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        files = {
-            "figure.png": render(self.figure(), "png", 200),
-            "figure.svg": render(self.figure(), "svg"),
-            "explain.py": self.code.encode(),
-        }
-        if self.settings.segmenter is not None:
-            files["regions.csv"] = table(self.explanations).encode()
-        for side in self._shown():
-            if side.picture.original is not None:
-                files[side.picture.name] = side.picture.original
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        return [folder / name for name in files]
+        """Write figure.png, figure.svg, regions.csv, explain.py and uploads; returns their paths.
+
+        Another file is never replaced, see :func:`xaicore.apps.saving.save`.
+        """
+        return save(expanded(str(folder)), self.explanations, self._recipes, self._titles)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -224,11 +217,11 @@ class Explorer:
 
     def _choose_sample(self, side: Side) -> None:
         if side.sample.value:
-            self._change(side, lambda: picture(side.sample.value))
+            self._change(side, lambda: self._photographs.of(side.sample.value))
 
     def _choose_address(self, side: Side) -> None:
         if address := side.address.value.strip():
-            self._change(side, lambda: picture(address))
+            self._change(side, lambda: self._photographs.of(address))
 
     def _choose_upload(self, side: Side) -> None:
         value = side.upload.value
@@ -239,7 +232,7 @@ class Explorer:
             name, file = list(value.items())[-1]
         else:
             name, file = value[-1]["name"], value[-1]
-        self._change(side, lambda: uploaded(name, bytes(file["content"])))
+        self._change(side, lambda: self._photographs.of(uploaded(name, bytes(file["content"]))))
 
     def _choose_camera(self, side: Side) -> None:
         if not side.camera.value:
@@ -249,7 +242,7 @@ class Explorer:
         except binascii.Error as error:
             raise ImageError(f"The camera's picture did not arrive whole ({error}). Take it again.") from None
         self._set(side.camera, "")
-        self._change(side, lambda: uploaded("camera.jpg", data))
+        self._change(side, lambda: self._photographs.of(uploaded("camera.jpg", data)))
 
     def _change(self, side: Side, make: Callable[[], Picture]) -> None:
         self._step(1, "Reading the photograph …")
@@ -340,8 +333,8 @@ class Explorer:
         found = [self._explain(side, settings) for side in self._shown()]
         self._step(4, "Drawing …")
         self.explanations = found
-        recipes = [self._recipe(side, e) for side, e in zip(self._shown(), found, strict=True)]
-        self.code = snippet(recipes, self._names())
+        self._recipes = [self._recipe(side, e) for side, e in zip(self._shown(), found, strict=True)]
+        self.code = snippet(self._recipes, self._names())
         with self._quietly():
             for side in self._shown():
                 side.show_best()
@@ -397,21 +390,28 @@ class Explorer:
         return self.sides if self.compare.value else self.sides[:1]
 
     def _names(self) -> list[str]:
-        if not self.compare.value:
-            return [self.sides[0].picture.name]
-        return [f"{s.letter}: {s.picture.name}, {s.model}" for s in self.sides]
+        return self._titles([side.picture.name for side in self._shown()])
+
+    def _titles(self, names: Sequence[str]) -> list[str]:
+        """What stands over the photographs of these names."""
+        if len(names) == 1:
+            return list(names)
+        return [f"{s.letter}: {name}, {s.model}" for s, name in zip(self.sides, names, strict=True)]
 
     def _recipe(self, side: Side, explanation: Explanation) -> Recipe:
         loader = self._loaders[side.model]
         function = loader.func if isinstance(loader, partial) else None
         provenance = side.prediction.provenance
-        code = f"models[{quoted(side.model)}]"
         if function is load_resnet50 and isinstance(provenance, Provenance):
             code = f'xaicore.load_resnet50("{provenance.source}")'  # what "auto" came to
         elif isinstance(loader, partial) and function is load_torchvision:
             code = f'load_torchvision("{loader.args[0]}")'
-        elif not isinstance(loader, GapClassifier):
-            code += "()"
+        elif isinstance(loader, partial) and function is load_network:
+            named = [f"{name}={value!r}" for name, value in loader.keywords.items()]
+            code = f"xaicore.load_network({', '.join([*map(repr, loader.args), *named])})"
+        else:
+            call = "" if isinstance(loader, GapClassifier) else "()"
+            code = f"models[{quoted(side.model)}]{call}  # models: what you gave to explorer()"
         words = str(provenance).replace("\n", ", ")
         target = explanation.prediction.score(explanation.settings.target)
         return Recipe(side.picture, code, words, explanation.settings, target.name)

@@ -1,18 +1,29 @@
-"""Trained networks, ready to use: ResNet50 with any of its weights, and other CNNs of torchvision."""
+"""Trained networks, ready to use: ResNet50 with any of its weights, other people's by name, and yours."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import torch
-from torchvision.models import ResNet50_Weights, get_model, get_model_weights, resnet50
+import pooch
+from torchvision.models import ResNet50_Weights, resnet50
 
-from xaicore.networks.fetch import FetchError, check_reachable
+from xaicore.networks.checkpoints import (
+    ClassNames,
+    class_names,
+    classes_in,
+    fitted,
+    load_into,
+    read_checkpoint,
+)
+from xaicore.networks.families import FAMILIES, IMAGENET, Family
 from xaicore.networks.gap import GapClassifier, Preprocessing, gap_classifier
 from xaicore.networks.msra import adapt_to_msra
-from xaicore.networks.weights import SOURCES, fetch_resnet50
+from xaicore.networks.provenance import RESNET50, SOURCES, Provenance
+from xaicore.networks.weights import fetch_resnet50
 
 TORCHVISION = (
     "resnet18",
@@ -25,30 +36,141 @@ TORCHVISION = (
 )
 
 
+def load_network(
+    spec: str,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    classes: ClassNames | None = None,
+    progress: bool = True,
+) -> GapClassifier:
+    """Any network of torchvision or timm that has an exact map, with its published weights or your own.
+
+    ==============================  ====================================================================
+    `torchvision:resnet101`         with the first weights that torchvision published; others by a dot:
+                                    `torchvision:resnet101.IMAGENET1K_V2`
+    `timm:resnet50.a1_in1k`         by timm's name for it
+    `torchvision:resnet18@my.pth`   with the weights in a file; or say checkpoint="my.pth"
+    `resnet50`                      the book's, see :func:`load_resnet50`; `resnet50:msra` for one source
+    ==============================  ====================================================================
+
+    Args:
+        spec: as in the table.
+        checkpoint: a file of weights: PyTorch's or safetensors; see
+            :func:`xaicore.networks.checkpoints.read_checkpoint`. How many classes there are is taken from it.
+            Photographs are prepared as for the published weights of that name.
+        classes: names of the classes; see :func:`xaicore.networks.checkpoints.class_names`. Default:
+            ImageNet's for a network with 1000 classes, else "class 0", "class 1", …
+        progress: show a progress bar while downloading.
+
+    Raises:
+        ValueError: a name that there is not (near names are suggested), a file that is missing or doesn't
+            fit, or as many names as there are no classes. Also NotAGapClassifierError: of another form.
+        ImportError: timm or safetensors is needed and not installed.
+        xaicore.networks.weights.WeightsUnavailableError: the published weights can't be downloaded.
+    """
+    family, name, file = parse_network(spec, checkpoint)
+    names = None if classes is None else class_names(classes)
+    if family is None and file is None:
+        return _renamed(load_resnet50(name or "auto", progress), names)
+    family = family or FAMILIES["torchvision"]
+    family.check(name or RESNET50)
+    if file is None:
+        return _published(family, name, names, progress)
+    return _of_checkpoint(family, name or RESNET50, file, names)
+
+
+def parse_network(
+    spec: str, checkpoint: str | os.PathLike[str] | None = None
+) -> tuple[Family | None, str, Path | None]:
+    """What a network's name says: its family (None: the book's ResNet50), its name there, its checkpoint.
+
+    Raises:
+        ValueError: it says nothing, or two checkpoints are named.
+    """
+    named, _, inside = spec.partition("@")
+    if inside and checkpoint is not None:
+        raise ValueError(f"{spec!r} names a checkpoint, and so does checkpoint=. Drop one of the two.")
+    given = inside or checkpoint
+    file = None if given is None or given == "" else Path(given).expanduser()
+    prefix, _, name = named.partition(":")
+    if prefix == RESNET50 and (not name or (name in ("auto", *SOURCES) and file is None)):
+        return None, name, file
+    if prefix in FAMILIES and name:
+        return FAMILIES[prefix], name, file
+    hint = f" Did you mean torchvision:{named}?" if named in FAMILIES["torchvision"].names() else ""
+    if Path(spec).suffix in (".pth", ".pt", ".ckpt", ".bin", ".safetensors"):
+        hint = f" For a file say of which architecture it is: torchvision:resnet18@{spec}."
+    raise ValueError(
+        f"No network is called {spec!r}; write torchvision:NAME, timm:NAME, or {RESNET50}, and @FILE after "
+        f"it for weights of your own.{hint}"
+    )
+
+
+def _published(family: Family, name: str, names: tuple[str, ...] | None, progress: bool) -> GapClassifier:
+    trained = family.trained(name, progress)
+    spec = f"{family.prefix}:{name}"
+    model = gap_classifier(
+        trained.network,
+        preprocessing=family.preprocessing(name, trained.network),
+        provenance=Provenance(
+            source=spec,
+            title=f"{spec}, {trained.title}" if trained.title.split()[-1] != name else trained.title,
+            path=trained.file,
+            sha256=pooch.file_hash(str(trained.file), alg="sha256"),
+            retrieved_from=trained.address,
+        ),
+    )
+    return _named(model, names)
+
+
+def _of_checkpoint(family: Family, name: str, file: Path, names: tuple[str, ...] | None) -> GapClassifier:
+    state = read_checkpoint(file)
+    plain = family.empty(name, None, state)
+    state = fitted(state, plain.state_dict(), file)
+    network = family.empty(name, classes_in(state, family.head(plain), file), state)
+    load_into(network, state, file)
+    spec = f"{family.prefix}:{name}"
+    model = gap_classifier(
+        network,
+        preprocessing=family.preprocessing(name, network),
+        provenance=Provenance(
+            source=spec,
+            title=f"{spec} with the weights in {file.name}",
+            path=file,
+            sha256=pooch.file_hash(str(file), alg="sha256"),
+            retrieved_from="a checkpoint",
+        ),
+    )
+    return _named(model, names)
+
+
+def _named(model: GapClassifier, names: tuple[str, ...] | None) -> GapClassifier:
+    """The same with the names given, or ImageNet's where there are as many classes."""
+    if names is None and len(model.categories) == IMAGENET:
+        names = tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+    return _renamed(model, names)
+
+
+def _renamed(model: GapClassifier, names: tuple[str, ...] | None) -> GapClassifier:
+    if names is None:
+        return model
+    if len(names) != len(model.categories):
+        raise ValueError(
+            f"{len(names)} class names for {len(model.categories)} classes. Give one name for each."
+        )
+    return replace(model, categories=names)
+
+
 def load_torchvision(name: str, progress: bool = True) -> GapClassifier:
     """A torchvision CNN with its trained weights `IMAGENET1K_V1`, by torchvision's name for it.
 
     Raises:
         NotAGapClassifierError: it has another form.
-        RuntimeError: the weights are not on this machine and can't be downloaded; says what to do.
+        ValueError: there is no such network.
+        xaicore.networks.weights.WeightsUnavailableError: the weights are not on this machine and can't be
+            downloaded; says what to do.
     """
-    entry = get_model_weights(name)["IMAGENET1K_V1"]
-    file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[-1]
-    try:
-        if not file.exists():
-            check_reachable(entry.url)  # within seconds; torch.hub itself would wait for minutes
-        network = get_model(name, weights=entry, progress=progress)
-    except (FetchError, OSError) as error:
-        raise RuntimeError(
-            f"The trained weights of {name} can't be downloaded ({error}). Where there is a network, fetch "
-            f"{entry.url} and put it into the folder {file.parent}."
-        ) from error
-    return gap_classifier(
-        network,
-        preprocessing=Preprocessing.of(entry),
-        categories=entry.meta["categories"],
-        provenance=f"torchvision's {entry}",
-    )
+    return load_network(f"torchvision:{name}", progress=progress)
 
 
 def offered_models() -> dict[str, Callable[[], GapClassifier]]:

@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from xaicore.networks.names import Target as Target
 from xaicore.networks.names import class_index
@@ -95,7 +94,7 @@ class Prediction:
     def probabilities(self) -> NDArray[np.float64]:
         """Softmax of the scores, (C,), in [0, 1], summing to 1; or of each its own sigmoid 1/(1 + e^−S)."""
         if self.activation == "sigmoid":
-            return np.asarray(expit(self.scores.astype(np.float64)))
+            return np.asarray(np.exp(-np.logaddexp(0, -self.scores.astype(np.float64))))
         shifted = np.exp(self.scores.astype(np.float64) - self.scores.max())
         return np.asarray(shifted / shifted.sum())
 

@@ -36,9 +36,8 @@ from xaicore.networks.msra import (
     tensor_digest,
     unpack_package,
 )
-from xaicore.networks.provenance import Provenance
+from xaicore.networks.provenance import SOURCES, Provenance
 
-SOURCES = ("imagenet1k_v1", "imagenet1k_v2", "msra")
 AUTO = ("imagenet1k_v1", "msra")
 PAPER = "He, Zhang, Ren and Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385"
 

@@ -14,13 +14,11 @@ import csv
 import html
 import io
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from xaicore.maps.cells import Floats
 from xaicore.maps.drawing import Alignment
@@ -34,7 +32,8 @@ from xaicore.regions.segmenters import superpixels
 Statistic = Literal["mean", "max", "median"]
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-_SORTED: dict[str, Callable[..., Any]] = {"max": ndimage.maximum, "median": ndimage.median}
+# in SciPy's ndimage, which is imported where it counts: the command line's help can't wait for it
+_SORTED = {"max": "maximum", "median": "median"}
 
 
 def superpixel_scores(heat: Floats | HeatMap, labels: Labels, statistic: Statistic = "mean") -> Scores:
@@ -63,8 +62,11 @@ def _scores(values: NDArray[Any], cut: LabelMap, statistic: Statistic) -> Scores
     if statistic == "mean":
         scores[present] = cut.sums(seen, values)[present] / counts[present]
     elif len(present):
+        from scipy import ndimage
+
         counted = seen & (cut.index >= 0)
-        scores[present] = _SORTED[statistic](values[counted], cut.index[counted], present)
+        measure = getattr(ndimage, _SORTED[statistic])
+        scores[present] = measure(values[counted], cut.index[counted], present)
     return scores
 
 

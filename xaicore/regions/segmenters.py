@@ -18,10 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import skimage.segmentation
 from numpy.typing import NDArray
-from skimage.color import rgb2gray
-from skimage.filters import sobel
 
 from xaicore.pictures.reading import Photo
 from xaicore.pictures.sources import shrink
@@ -88,18 +85,19 @@ def find_segmenter(name: str) -> Segmenter:
     return SEGMENTERS[name]
 
 
+# scikit-image is imported where it cuts: the command line's help reads the registry, and can't wait for it.
+
 # --- the segmenters ------------------------------------------------------------------------------------
 
 
 @segmenter("slic")
 def _slic(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """SLIC (Achanta et al. 2012): k-means in colour and place."""
+    from skimage.segmentation import slic
 
     best, most = None, 0
     for asked, more in _attempts(segments, options):
-        cut = skimage.segmentation.slic(
-            image, n_segments=asked, start_label=0, channel_axis=-1, **options | more
-        )
+        cut = slic(image, n_segments=asked, start_label=0, channel_axis=-1, **options | more)
         cut = np.ma.masked_less(cut, 0)  # what its own mask= leaves out
         found = len(np.unique(cut.compressed()))
         if found > most:
@@ -138,20 +136,28 @@ def _attempts(segments: int, options: dict[str, Any]) -> Iterator[tuple[int, dic
 @segmenter("felzenszwalb", knobs="scale= and min_size=")
 def _felzenszwalb(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """Graph-based (Felzenszwalb & Huttenlocher 2004)."""
-    return np.asarray(skimage.segmentation.felzenszwalb(image, **{"scale": 100, "min_size": 50} | options))
+    from skimage.segmentation import felzenszwalb
+
+    return np.asarray(felzenszwalb(image, **{"scale": 100, "min_size": 50} | options))
 
 
 @segmenter("quickshift", knobs="kernel_size= and max_dist=")
 def _quickshift(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """Mode seeking (Vedaldi & Soatto 2008)."""
-    return np.asarray(skimage.segmentation.quickshift(image, **options))
+    from skimage.segmentation import quickshift
+
+    return np.asarray(quickshift(image, **options))
 
 
 @segmenter("watershed")
 def _watershed(image: Photo, segments: int, **options: Any) -> NDArray[Any]:
     """Compact watershed (Neubert & Protzel 2014) of the Sobel edges."""
+    from skimage.color import rgb2gray
+    from skimage.filters import sobel
+    from skimage.segmentation import watershed
+
     edges = sobel(rgb2gray(image))
-    cut = skimage.segmentation.watershed(edges, markers=segments, **{"compactness": 0.001} | options)
+    cut = watershed(edges, markers=segments, **{"compactness": 0.001} | options)
     return np.ma.masked_equal(cut, 0)  # regions begin at 1; 0 is outside its mask= and on its lines
 
 

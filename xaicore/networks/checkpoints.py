@@ -1,0 +1,224 @@
+"""Files that come with a trained network: its weights (a checkpoint), and the names of its classes.
+
+A checkpoint is only ever read as tensors: nothing in a file is run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+ClassNames = str | os.PathLike[str] | Sequence[str] | Mapping[Any, Any]
+
+# under which name training scripts keep the weights beside the optimiser's state, the likeliest first
+_KEPT_UNDER = ("state_dict", "model", "model_state_dict", "model_state", "net", "network", "weights")
+_SOME = 4  # names in a message
+
+
+class CheckpointError(ValueError):
+    """A file of weights that can't be read, or isn't of this architecture; the message says what to do."""
+
+
+# --- weights ---------------------------------------------------------------------------------------------
+
+
+def read_checkpoint(path: Path) -> State:
+    """The tensors in a file of weights, by name: PyTorch's (.pth, .pt, .ckpt, .bin) or safetensors.
+
+    Where a training script put the weights beside other things, those under "state_dict", "model" and the
+    like are taken; `torch.compile`'s "_orig_mod." is dropped from the names.
+
+    Raises:
+        CheckpointError: no such file, another kind of file, or one with more in it than tensors.
+        ImportError: it is a safetensors file, and that package is missing.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"No file of weights at {path} (looked from {Path.cwd()}). Check the path.")
+    held = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+    if (state := _tensors(held)) is None:
+        found = ", ".join(map(str, list(held)[:_SOME])) if isinstance(held, Mapping) else type(held).__name__
+        raise CheckpointError(
+            f"{path} holds no weights by name (but {found}). Save them by "
+            "torch.save(network.state_dict(), path)."
+        )
+    return {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError:
+        raise ImportError(f"{path} needs the package safetensors: pip install safetensors") from None
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}).") from None
+
+
+def _pickled(path: Path) -> Any:
+    # torchvision's and timm's training scripts put their options beside the weights (PyTorch 2.5 or newer)
+    allowing = getattr(torch.serialization, "safe_globals", nullcontext)
+    try:
+        with allowing([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a file of another kind fails in many ways
+        raise CheckpointError(
+            f"{path} can't be read as weights alone ({type(error).__name__}). It is damaged, or holds a "
+            "whole network or other Python objects, which are not loaded since they could run code. Where it "
+            "was made, load it and save the weights alone: torch.save(network.state_dict(), path)."
+        ) from error
+
+
+def _tensors(held: Any, depth: int = 3) -> State | None:
+    """The mapping of names to tensors in what a file holds, which may lie some mappings deep."""
+    if not isinstance(held, Mapping) or not held or not depth:
+        return None
+    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in held.items()):
+        return dict(held)
+    for name in _KEPT_UNDER:
+        if (found := _tensors(held.get(name), depth - 1)) is not None:
+            return found
+    return None
+
+
+def fitted(state: State, wanted: Iterable[str], where: object) -> State:
+    """The tensors under an architecture's own names: without what stands before all of them.
+
+    That is `module.` of a parallel network, `model.` of a Lightning module, or a prefix of another kind: the
+    one with which most of the wanted names are there. Tensors without it belong to something else.
+
+    Raises:
+        CheckpointError: two parts of the file fit alike.
+    """
+    names = list(wanted)
+    first = next((name for name in names if any(_ends(key, name) for key in state)), None)
+    if first is None:
+        return state
+    prefixes = {key.removesuffix(first) for key in state if _ends(key, first)}
+    counts = {prefix: sum(prefix + name in state for name in names) for prefix in prefixes}
+    best = sorted(prefix for prefix, count in counts.items() if count == max(counts.values()))
+    if len(best) > 1 and counts[best[0]] == len(names):
+        raise CheckpointError(
+            f"{where} holds this architecture {len(best)} times, under {', '.join(map(repr, best))}. "
+            "Save the one that you mean by itself."
+        )
+    return {key.removeprefix(best[0]): value for key, value in state.items() if key.startswith(best[0])}
+
+
+def _ends(key: str, name: str) -> bool:
+    return key == name or key.endswith(f".{name}")
+
+
+def classes_in(state: State, head: str, where: object) -> int:
+    """How many classes the linear layer `head` of a checkpoint has: the rows of its weight (C, K).
+
+    Raises:
+        CheckpointError: it has no such layer.
+    """
+    weight = state.get(f"{head}.weight")
+    if weight is None:
+        raise CheckpointError(
+            f"{where} has no last layer {head}.weight, but {_few(list(state)[-_SOME:])}. Is it of another "
+            "architecture, or was the last layer replaced by something else than one linear layer?"
+        )
+    return len(weight)
+
+
+def load_into(network: nn.Module, state: State, where: object) -> None:
+    """Load a checkpoint into its architecture, in place.
+
+    Raises:
+        CheckpointError: a name or a shape is not the architecture's; a few are listed.
+    """
+    own = network.state_dict()
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    others = [name for name in state if name not in own]
+    shapes = [
+        f"{name} is {tuple(value.shape)}, not {tuple(own[name].shape)}"
+        for name, value in state.items()
+        if name in own and value.shape != own[name].shape
+    ]
+    wrong = [
+        f"{len(names)} {words}: {_few(names)}"
+        for names, words in (
+            (missing, "of its tensors are missing"),
+            (others, "are not its own"),
+            (shapes, "have another shape"),
+        )
+        if names
+    ]
+    if wrong:
+        raise CheckpointError(
+            f"{where} is not of the architecture {type(network).__name__}: {'; '.join(wrong)}. Name the "
+            "architecture that it was trained as."
+        )
+    network.load_state_dict(state, strict=False)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SOME]) + (", …" if len(names) > _SOME else "")
+
+
+# --- names of classes ------------------------------------------------------------------------------------
+
+
+def class_names(source: ClassNames) -> tuple[str, ...]:
+    """Class names in the order of the network's scores.
+
+    Args:
+        source: a text file with one name a line, a JSON file, or what such a file may hold: a list of names,
+            or a dictionary from index to name or from name to index. Of several names for one class the last
+            counts (as in `{"0": ["n01440764", "tench"]}`), and of a model's config.json its `id2label`.
+
+    Raises:
+        ValueError: no such file, or one of another form; says what is wrong.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return _in_order(source, "classes=")
+    path = Path(source).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The class names can't be read from {path} ({error}).") from None
+    if path.suffix.lower() == ".json":
+        try:
+            return _in_order(json.loads(text), path)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is no JSON file ({error}).") from None
+    return _in_order([line.strip() for line in text.rstrip().splitlines()], path)
+
+
+def _in_order(held: Any, where: object) -> tuple[str, ...]:
+    if isinstance(held, Mapping) and isinstance(held.get("id2label"), Mapping):
+        held = held["id2label"]
+    if isinstance(held, Mapping):
+        if all(_is_index(value) for value in held.values()):
+            held = {index: name for name, index in held.items()}
+        if not all(map(_is_index, held)) or sorted(map(int, held)) != list(range(len(held))):
+            raise ValueError(f"{where} numbers its {len(held)} classes otherwise than 0, 1, 2, …")
+        held = [held[key] for key in sorted(held, key=int)]
+    if not isinstance(held, Sequence) or isinstance(held, str):
+        raise ValueError(f"{where} holds a {type(held).__name__}, not a list of class names.")
+    names = [name[-1] if isinstance(name, list) and name else name for name in held]
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{where} has no name for class {number}, but {name!r}.")
+    if not names:
+        raise ValueError(f"{where} holds no class names: write one a line.")
+    return tuple(names)
+
+
+def _is_index(value: Any) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, str) and value.isdecimal()
+    )
