@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import warnings
 
-import cv2
 import numpy as np
 import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -177,6 +176,8 @@ def _has_wide_colours(picture: Image.Image, data: bytes) -> bool:
 
 def _wide_colours(data: bytes, name: str) -> Array:
     """(H, W, 3 or 4) uint16 RGB or RGBA of a PNG, or of a TIFF, which OpenCV also sets upright."""
+    import cv2  # heavy, and needed for few files
+
     try:
         values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
