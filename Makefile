@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help book check test lint check-js js evaluate notebooks lab repository clean distclean
+.PHONY: help book check test lint check-js js evaluate networks notebooks lab repository clean distclean
 
 help:
 	@echo "make book        build the site and say where to open it"
@@ -19,6 +19,7 @@ help:
 	@echo "make check-js    the playground's script: format, types, unit tests (Node 18 or newer)"
 	@echo "make notebooks   run all notebooks again, in place"
 	@echo "make evaluate    measure every method again: chapter 6's tables (takes long; stop and go on at will)"
+	@echo "make networks    measure again which of some eighty architectures have an exact map"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make repository URL=https://github.com/owner/name"
 	@echo "                 set the repository's address everywhere it is written"
@@ -64,6 +65,9 @@ js: tests/js/node_modules/.installed
 
 evaluate: $(VENV)/.installed-for-tests
 	$(BIN)/python -m benchmarks.evaluate
+
+networks: $(VENV)/.installed-for-tests
+	$(BIN)/python -m benchmarks.zoo
 
 notebooks: $(VENV)/.installed
 	$(BIN)/python book/notebooks.py run

@@ -112,9 +112,9 @@ class Tapped(nn.Module):
 
     def __init__(self, model: GapClassifier) -> None:
         super().__init__()
-        assert model.place.module is not None
+        assert model.extractor.place.module is not None
         self.network, self.tap, self.last = model.network, nn.Identity(), 0
-        self.home = model.network.get_submodule(model.place.module)
+        self.home = model.network.get_submodule(model.extractor.place.module)
         side = model.preprocessing.crop_size
         with torch.no_grad():
             self.last = self._run(as_tensor(np.zeros((side, side, 3), np.uint8), model))[1]

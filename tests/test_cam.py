@@ -89,20 +89,11 @@ def test_one_class_several_classes_and_the_default(chelsea: Prediction) -> None:
         cam(chelsea, "tabbi")
 
 
-def maps_and_scores(model: GapClassifier, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """f and S with their gradients, by a hook on the layer that f comes out of."""
-    kept: list[torch.Tensor] = []
-    layer = model.network.get_submodule(model.features)
-    hook = layer.register_forward_hook(lambda module, args, out: kept.append(out))
-    scores = model.network(x)
-    hook.remove()
-    return kept[-1], scores
-
-
 def test_identity_2_gradients(resnet50: GapClassifier) -> None:
     """∂S_c/∂f_k(x,y) = w_k^c/Z, whatever the picture."""
     photo = resnet50.preprocessing.fit(sample_image("coffee"))[0]
-    features, scores = maps_and_scores(resnet50, resnet50.preprocessing.normalise(photo)[None])
+    out = resnet50.extractor(resnet50.preprocessing.normalise(photo)[None])
+    features, scores = out["features"], out["scores"]
     c = int(scores.argmax())
     (gradient,) = torch.autograd.grad(scores[0, c], features)
     z = gradient.shape[-1] * gradient.shape[-2]
@@ -112,7 +103,8 @@ def test_identity_2_gradients(resnet50: GapClassifier) -> None:
 
 def test_identity_4_gradient_of_the_probability(resnet50: GapClassifier, chelsea: Prediction) -> None:
     """Grad-CAM on p_c gives p_c (M_c − Σ_j p_j M_j) / Z."""
-    features, scores = maps_and_scores(resnet50, resnet50.preprocessing.normalise(chelsea.input_image)[None])
+    out = resnet50.extractor(resnet50.preprocessing.normalise(chelsea.input_image)[None])
+    features, scores = out["features"], out["scores"]
     c = chelsea.index()
     (gradient,) = torch.autograd.grad(scores.double().softmax(1)[0, c], features)
     weights = gradient[0].mean(dim=(1, 2), keepdim=True)

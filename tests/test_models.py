@@ -149,7 +149,7 @@ def test_a_head_without_bias_has_bias_zero() -> None:
     assert model.bias.tolist() == [0.0] * 5
     assert model.head == "head"
     assert model.categories[4] == "class 4"
-    with pytest.raises(ValueError, match="2 class names for 5 classes"):
+    with pytest.raises(ValueError, match="2 class names for a network of 5"):
         gap_classifier(Small(), categories=["a", "b"])
 
 

@@ -256,7 +256,7 @@ def test_a_map_that_no_module_returns() -> None:
     net = Functional(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(K, C))).eval()
     model = gap_classifier(net, preprocessing=SMALL)
     assert model.features == "exp"
-    assert model.place.module is None
+    assert model.extractor.place.module is None
     p = model.predict(PHOTO, "full")
     assert np.allclose(cam(p, range(C)).mean((1, 2)) + p.bias, p.scores, atol=1e-5)
 

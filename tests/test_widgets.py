@@ -529,7 +529,7 @@ def test_the_gradient_code_runs_where_there_is_no_exact_cam():
     network = nn.Sequential(
         nn.Conv2d(3, 12, 32, 32), nn.ReLU(), nn.Flatten(), nn.Linear(588, 20), nn.ReLU(), nn.Linear(20, 5)
     ).eval()
-    with pytest.raises(NotAGapClassifierError, match="'5' reads '4' \\(ReLU\\)"):
+    with pytest.raises(NotAGapClassifierError, match="places don't count alike"):
         gap_classifier(network)
     x = torch.randn(1, 3, 224, 224)
     names = {"network": network, "layer": network[1], "x": x, "c": 2}

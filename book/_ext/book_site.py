@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import importlib.util
 import inspect
 import io
@@ -214,10 +215,11 @@ class PackageTable(SphinxDirective):
         raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
+        rows = self.rows()
         table, group = nodes.table(classes=["package"]), nodes.tgroup(cols=len(self.head))
         group += [nodes.colspec(colwidth=1) for _ in self.head]
         group += nodes.thead("", self._row(self.head, code=False))
-        group += nodes.tbody("", *(self._row(row) for row in self.rows()))
+        group += nodes.tbody("", *(self._row(row) for row in rows))
         table += group
         return [table]
 
@@ -249,6 +251,33 @@ class MapKinds(PackageTable):
             )
             for kind in kinds.KINDS.values()
         ]
+
+
+class Networks(PackageTable):
+    """``{networks} yes`` or ``{networks} no``: the architectures that `make networks` measured."""
+
+    required_arguments = 1
+
+    def rows(self) -> list[tuple[str, ...]]:
+        path = ROOT / "xaicore/book/measured/networks.csv"
+        self.env.note_dependency(str(path))
+        with path.open(newline="", encoding="utf-8") as file:
+            table = [row for row in csv.DictReader(file) if row["accepted"] == self.arguments[0]]
+        self.head = tuple(NETWORK_COLUMNS[self.arguments[0]])
+        return [tuple(row[name] for name in NETWORK_COLUMNS[self.arguments[0]].values()) for row in table]
+
+
+NETWORK_COLUMNS = {
+    "yes": {
+        "network": "network",
+        "from": "source",
+        "input": "input",
+        "K": "channels",
+        "places": "places",
+        "error": "error",
+    },
+    "no": {"network": "network", "from": "source", "what fails": "reason"},
+}
 
 
 class Segmenters(PackageTable):
@@ -305,6 +334,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("notebook-image", NotebookImage)
     app.add_directive("photo-credits", PhotoCredits)
     app.add_directive("map-kinds", MapKinds)
+    app.add_directive("networks", Networks)
     app.add_directive("segmenters", Segmenters)
     app.add_directive("layers", Layers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,6 +6,7 @@ A checkpoint is only ever read as tensors: nothing in a file is run.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,13 +56,13 @@ def read_checkpoint(path: Path) -> State:
 
 def _safetensors(path: Path) -> Any:
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        safetensors = importlib.import_module("safetensors")
+        torch_files = importlib.import_module("safetensors.torch")
     except ImportError:
         raise ImportError(f"{path} needs the package safetensors: pip install safetensors") from None
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        return torch_files.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file ({error}).") from None
 
 

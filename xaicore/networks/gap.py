@@ -30,12 +30,12 @@ from xaicore.networks.recognise import (
     ENDINGS,
     EXACT,
     CannotRunError,
+    Extractor,
     Found,
     NotAGapClassifierError,
     Place,
     pick,
     recognise,
-    run,
 )
 from xaicore.pictures.geometry import Resize
 from xaicore.pictures.reading import read_image
@@ -61,10 +61,11 @@ class GapClassifier:
             :class:`xaicore.networks.prediction.Prediction`.
         ending: what the network itself makes of the scores, such as "softmax"; "" where it returns them.
         only_size: the one input size in pixels that the network takes; None if it takes others too.
-        place: where in a run f and S are.
+        extractor: the network as a module that returns {"features": (N, K, h, w), "scores": (N, C)}.
     """
 
     network: nn.Module
+    extractor: Extractor = field(repr=False)
     features: str
     head: str
     class_weights: Floats
@@ -75,7 +76,6 @@ class GapClassifier:
     activation: Activation
     ending: str
     only_size: int | None
-    place: Place = field(repr=False)
 
     def forward(self, batch: Tensor) -> tuple[Floats, Floats]:
         """Feature maps (N, K, h, w) and scores (N, C) of a normalised batch, in one pass, both float32.
@@ -96,7 +96,9 @@ class GapClassifier:
                 f"only, and this one has {height}×{width}. Use resize='squash' (the whole photo, distorted), "
                 "'pad' or 'crop', and a kind of map that looks once."
             )
-        maps, scores = run(self.network, _as_input(batch, self.network), self.place)
+        with torch.no_grad():
+            out = self.extractor(_as_input(batch, self.network))
+        maps, scores = out["features"], out["scores"]
         rounding = ROUNDING.get(scores.dtype, EXACT)
         f, s = maps.float().cpu().numpy(), scores.float().cpu().numpy()
         if not (np.isfinite(f).all() and np.isfinite(s).all()):
@@ -247,6 +249,7 @@ def gap_classifier(
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
     model = GapClassifier(
         network=exact,
+        extractor=Extractor(exact, found.place),
         features=found.place.module or found.step,
         head=found.head or "",
         class_weights=weights,
@@ -257,10 +260,11 @@ def gap_classifier(
         activation=activation,
         ending=found.ending,
         only_size=None,
-        place=found.place,
     )
     _verify(model, side)
-    model = replace(model, network=inner, only_size=None if _verified_elsewhere(model) else side)
+    only_size = None if _verified_elsewhere(model) else side
+    extractor = Extractor(inner, found.place)
+    model = replace(model, network=inner, extractor=extractor, only_size=only_size)
     _compare(model, network, side)
     return model
 
@@ -311,6 +315,8 @@ def _type(network: nn.Module) -> torch.dtype:
 
 def _as_input(batch: Tensor, network: nn.Module) -> Tensor:
     device = next((t.device for t in [*network.parameters(), *network.buffers()]), batch.device)
+    if device.type == "meta":
+        raise ValueError(f"{type(network).__name__} is on the device 'meta', without numbers. Load it first.")
     return batch.to(device, _type(network))
 
 
@@ -403,14 +409,17 @@ def _find(
 
 def _check_places(network: nn.Module, batch: Tensor, place: Place) -> None:
     """Tokens have to stand row by row: what changes in one half of the input changes most in its tokens."""
-    whole, _ = run(network, batch, place)
+    extractor = Extractor(network, place)
+    with torch.no_grad():
+        whole = extractor(batch)["features"]
     if not place.tokens:
         return
     for axis in (2, 3):
         for first in (True, False):
             changed = batch.clone()
             _half(changed, axis, first).neg_()
-            change = (run(network, changed, place)[0] - whole).abs().double()
+            with torch.no_grad():
+                change = (extractor(changed)["features"] - whole).abs().double()
             inside, outside = (_half(change, axis, side).mean().item() for side in (first, not first))
             if inside < 1.1 * outside:
                 raise NotAGapClassifierError(
@@ -462,10 +471,11 @@ def _verified_elsewhere(model: GapClassifier) -> bool:
 def _compare(model: GapClassifier, network: nn.Module, side: int) -> None:
     """The scores have to be what the caller's own network returns, with all its hooks and wrappers."""
     batch = _as_input(_pictures(len(model.preprocessing.mean), side, side, 4), model.network)
-    _, scores = run(model.network, batch, model.place)
-    ours = ENDINGS[model.ending](scores) if model.ending else scores
+    place = model.extractor.place
     with _evaluating(network), _eager(), torch.no_grad():
-        own = pick(network(batch), model.place.output).reshape(len(batch), -1)
+        scores = model.extractor(batch)["scores"]
+        own = pick(network(batch), place.output).reshape(len(batch), -1)
+    ours = ENDINGS[model.ending](scores) if model.ending else scores
     error, size = (own - ours).abs().max().item(), max(1.0, own.abs().max().item())
     if not error <= ROUNDING.get(own.dtype, EXACT) * size:
         raise NotAGapClassifierError(

@@ -93,27 +93,37 @@ class Found:
     others: tuple[int | str | None, ...]
 
 
-def run(network: nn.Module, batch: Tensor, place: Place) -> tuple[Tensor, Tensor]:
-    """f (N, K, h, w) and S (N, C) of one run, both as the network itself made them."""
-    caught: list[Tensor] = []
-    with torch.no_grad():
+class Extractor(nn.Module):
+    """A network that returns {"features": f (N, K, h, w), "scores": S (N, C)} of a batch, both its own.
+
+    Gradients flow from S to f where a module returns f as (N, K, h, w), and not where f had to be rearranged.
+    """
+
+    def __init__(self, network: nn.Module, place: Place) -> None:
+        super().__init__()
+        self.network, self.place = network, place
+
+    def forward(self, batch: Tensor) -> dict[str, Tensor]:
+        """One run of the network on (N, channels, h', w')."""
+        place = self.place
+        caught: list[Tensor] = []
         if place.module is not None and place.scores is None:
+            home = dict(self.network.named_modules())[place.module]
             # the last call counts: the module may be in use at several places
-            hook = network.get_submodule(place.module).register_forward_hook(
-                lambda module, args, out: caught.__setitem__(slice(None), [out])
-            )
+            hook = home.register_forward_hook(lambda module, args, out: caught.append(out))
             try:
-                returned = network(batch)
+                returned = self.network(batch)
             finally:
                 hook.remove()
-            f, s = caught[0], pick(returned, place.output)
+            f, s = caught[-1], pick(returned, place.output)
         else:
             last = 1 + max(place.features[0], place.scores[0] if place.scores else 0)
-            with Tape(last) as tape:
-                returned = network(batch)
+            with torch.no_grad(), Tape(last) as tape:
+                returned = self.network(batch)
             f = _at(tape.steps, place.features)
             s = _at(tape.steps, place.scores) if place.scores else pick(returned, place.output)
-    return as_grid(f, place.channels, batch.shape[-2:]), s.reshape(len(batch), -1)
+        maps = as_grid(f, place.channels, batch.shape[-2:])
+        return {"features": maps, "scores": s.reshape(len(batch), -1)}
 
 
 def _at(steps: Sequence[Step], where: tuple[int, int]) -> Tensor:
@@ -125,9 +135,9 @@ def as_grid(f: Tensor, channels: Channels, size: Sequence[int]) -> Tensor:
 
     Raises NotAGapClassifierError for tokens that don't fill a grid over an input of `size` = (h', w').
     """
-    f = f.movedim(channels, 1)
     if f.ndim == 4:
-        return f
+        return f if channels == 1 else f.movedim(-1, 1)
+    f = f if channels == 1 else f.movedim(-1, 1)
     tokens = f.shape[2]
     side = (size[0] * size[1] / tokens) ** 0.5  # of the square of pixels behind one token
     height, width = round(size[0] / side), round(size[1] / side)
@@ -298,10 +308,11 @@ def _search(
             tail = _Tail(steps[i + 1 :], f, scores)
             if not tail.reaches:
                 continue
+            first = nearest is None
             nearest = nearest or (i, f)
             channels = tail.channels()
-            if tail.silent and best is not None:
-                continue  # a head of zeros: of tensors that change nothing the last one counts
+            if tail.silent and not first:
+                continue  # what a layer of zeros hides is no f; a head of zeros has the last maps for f
             if channels is None:
                 failed += 1
             elif best is None or _rank(f, channels) > _rank(best[1], best[2]):
@@ -343,10 +354,10 @@ def _layouts(tensor: Tensor) -> list[Channels]:
     return first + last
 
 
-def _rank(f: Tensor, channels: Channels) -> tuple[bool, int]:
-    """A grid of places comes before a row of them, such as tokens; of rows the longest comes first."""
+def _rank(f: Tensor, channels: Channels) -> tuple[bool, int, bool]:
+    """A grid of places comes before a row of them; of rows the longest, and tokens before a flat grid."""
     grid = f.ndim == 4 and min(f.movedim(channels, 1).shape[2:]) > 1
-    return grid, 0 if grid else _places(f, channels)
+    return grid, 0 if grid else _places(f, channels), f.ndim == 3
 
 
 def _places(f: Tensor, channels: Channels) -> int:
@@ -540,17 +551,24 @@ def _reason(steps: Sequence[Step], nearest: tuple[int, Tensor] | None, scores: T
         error = tail.largest(lambda size: tail.bends(*tail.two_averages(size, averages[0])), enough=inf)
         return (
             "what follows the average is not linear, as an activation or a normalisation isn't: on the line "
-            f"through two averages the scores miss a straight line by {error:.1%} of their change{maps}"
+            f"through two averages the scores miss a straight line by {_percent(error)} of their change{maps}"
         )
-    channels = max(_layouts(f), key=lambda c: _places(f, c))
-    shuffled = tail.largest(lambda size: tail.shuffled(tail.noise(size), channels), enough=inf)
+    # of the ways to read its axes the one that comes nearest
+    shuffled, channels = min(
+        (tail.largest(lambda size, c=c: tail.shuffled(tail.noise(size), c), enough=inf), c)  # type: ignore[misc]
+        for c in _layouts(f)
+    )
     if shuffled >= EXACT:
         return (
             "the places don't count alike, as with flattening, a class token or attention: shuffling them "
-            f"changes the scores by {shuffled:.1%} of what the maps contribute{maps}"
+            f"changes the scores by {_percent(shuffled)} of what the maps contribute{maps}"
         )
     moved = tail.largest(lambda size: tail.moved(tail.noise(size), channels), enough=inf)
     return (
         "the scores depend on more than each map's average, as with maximum pooling: with all places at "
-        f"their average they change by {moved:.1%} of what the maps contribute{maps}"
+        f"their average they change by {_percent(moved)} of what the maps contribute{maps}"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.2%}"
