@@ -9,9 +9,11 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from tiny_network import tiny
+from torch import nn
 
-from xaicore import HeatMap, average, cam, heat_map, sample_image, secam
+from xaicore import HeatMap, average, cam, gap_classifier, heat_map, sample_image, secam
 from xaicore.explanation import Settings, explain
 from xaicore.show.explained import describe, draw, render, same_units, table
 from xaicore.show.figures import show_images, show_maps, show_regions
@@ -315,3 +317,16 @@ def test_a_large_photograph_is_drawn_smaller_in_its_own_pixels(one):
                 assert max(image.get_array().shape[:2]) == 1600
                 assert image.get_extent() == [-0.5, 2399.5, 1199.5, -0.5]
         plt.close(figure)
+
+
+def test_independent_classes_have_no_probability_among_two() -> None:
+    """Classes that don't exclude each other have a difference of scores, and no softmax of it."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 6, 32, 32), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)]
+    model = gap_classifier(nn.Sequential(*layers), activation="sigmoid", categories=["dog", "person", "car"])
+    looks = model.predict(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    told = describe([explain(looks, target="dog", kind="contrast", against="person")])
+    assert "of classes that may both be" in told
+    assert "among the two" not in told
+    with pytest.raises(ValueError, match="don't exclude each other"):
+        explain(looks, target="dog", kind="contrast", against="others")

@@ -112,6 +112,10 @@ def _score(e: Explanation) -> str:
     sum_ = f"Mean of the map {cells:.2f} + bias {heat.bias:.2f} = {cells + heat.bias:.2f}."
     if not heat.rivals:
         return f"{heat.subject}: score {heat.total:.2f}, probability {target.probability:.1%}. {sum_}"
+    if len(heat.rivals) == 1 and e.prediction.activation == "sigmoid":
+        return (
+            f"{heat.subject}: difference of the scores {heat.total:.2f}, of classes that may both be. {sum_}"
+        )
     if len(heat.rivals) == 1:
         share = 1 / (1 + np.exp(-heat.total))  # softmax of the two scores alone
         return (
