@@ -406,6 +406,14 @@ def test_independent_classes() -> None:
         gap_classifier(net, preprocessing=SMALL, activation="tanh")  # type: ignore[arg-type]
 
 
+def test_a_network_of_the_form_runs_on_nine_pictures_to_be_recognised() -> None:
+    """Two to find f, four to verify, one of another size, and one each of the copy and the caller's own."""
+    net, pictures = usual(), []
+    net.register_forward_pre_hook(lambda m, args: pictures.append(len(args[0])))
+    gap_classifier(net, preprocessing=SMALL)
+    assert sum(pictures) == 9
+
+
 def test_a_network_that_computes_nan_says_so() -> None:
     net = usual()
     with torch.no_grad():

@@ -317,8 +317,8 @@ def _search(
                 failed += 1
             elif best is None or _rank(f, channels) > _rank(best[1], best[2]):
                 best, failed = (i, f, channels), 0
-        if failed >= PATIENCE:
-            break
+        if failed >= PATIENCE or (best is not None and _rank(best[1], best[2])[0]):
+            break  # nothing that comes before beats the last grid
     if best is None:
         cells = 0 if nearest is None else max(_places(nearest[1], c) for c in _layouts(nearest[1]))
         raise NotAGapClassifierError(_reason(steps, nearest, scores), cells)
