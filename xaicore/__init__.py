@@ -31,6 +31,7 @@ from xaicore.regions.segmenters import SEGMENTERS, segmenter, superpixels
 if TYPE_CHECKING:
     from xaicore.networks.gap import GapClassifier, NotAGapClassifierError, gap_classifier
     from xaicore.networks.load import load_network, load_resnet50
+    from xaicore.networks.preprocessing import Preprocessing
     from xaicore.networks.weights import WeightsUnavailableError
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Looks",
     "NotAGapClassifierError",
     "Prediction",
+    "Preprocessing",
     "RegionMap",
     "Settings",
     "WeightsUnavailableError",
@@ -81,6 +83,7 @@ def __getattr__(name: str) -> object:
     homes = {
         "gap": ("GapClassifier", "NotAGapClassifierError", "gap_classifier"),
         "load": ("load_network", "load_resnet50"),
+        "preprocessing": ("Preprocessing",),
         "weights": ("WeightsUnavailableError",),
     }
     for module, names in homes.items():
