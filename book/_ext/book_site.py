@@ -264,9 +264,18 @@ class Networks(PackageTable):
         with path.open(newline="", encoding="utf-8") as file:
             table = [row for row in csv.DictReader(file) if row["accepted"] == self.arguments[0]]
         self.head = tuple(NETWORK_COLUMNS[self.arguments[0]])
+        for row in table:
+            row["error"] = power_of_ten(row["error"])
         return [tuple(row[name] for name in NETWORK_COLUMNS[self.arguments[0]].values()) for row in table]
 
 
+def power_of_ten(number: str) -> str:
+    """5e-07 as print has it: 5·10⁻⁷; zero as 0."""
+    digit, _, power = number.partition("e")
+    return "0" if digit in ("", "0") else f"{digit}·10" + str(int(power)).translate(RAISED)
+
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NETWORK_COLUMNS = {
     "yes": {
         "network": "network",

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from xaicore.networks.looks import Looks
 from xaicore.networks.names import class_names
 from xaicore.networks.prediction import Activation, Floats, Prediction
-from xaicore.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from xaicore.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from xaicore.networks.preprocessing import Preprocessing as Preprocessing
 from xaicore.networks.provenance import Provenance
 from xaicore.networks.recognise import (
     ENDINGS,
@@ -32,15 +33,13 @@ from xaicore.networks.recognise import (
     CannotRunError,
     Extractor,
     Found,
-    NotAGapClassifierError,
     Place,
     pick,
     recognise,
 )
+from xaicore.networks.recognise import NotAGapClassifierError as NotAGapClassifierError
 from xaicore.pictures.geometry import Resize
 from xaicore.pictures.reading import read_image
-
-__all__ = ["GapClassifier", "NotAGapClassifierError", "Preprocessing", "gap_classifier"]
 
 FEW = 16  # places: where the last maps have more, one cell after them is no matter of the input size
 # how far scores may be from mean(f)·wᵀ + b, as a share of the largest one: rounding, by type of number

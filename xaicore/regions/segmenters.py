@@ -174,7 +174,7 @@ def superpixels(image: Photo, segments: int | None = None, segmenter: str = "sli
     quickshift    mode seeking (Vedaldi & Soatto 2008); `kernel_size` (5) and `max_dist` (10)
     ============  ==========================================================================================
 
-    A photograph whose longer side has more than :data:`LONGEST` pixels is cut at that size, and the labels
+    A photograph whose longer side has more than `LONGEST` pixels is cut at that size, and the labels
     are enlarged: options in pixels, such as `min_size`, are in pixels of the smaller picture.
 
     Where slic gives next to nothing, as on a grainy photograph, it is asked again with `sigma` of 1, 2 and 4

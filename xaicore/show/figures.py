@@ -35,7 +35,7 @@ def show_images(
 ) -> Figure:
     """A grid of pictures, `columns` wide: (H, W, 3) uint8 each, or (H, W) in `cmap`; width in inches.
 
-    A picture of more than :data:`LONGEST` pixels is drawn at that size; its axes still count its own pixels.
+    A picture of more than `LONGEST` pixels is drawn at that size; its axes still count its own pixels.
     In `titles`, what stands between two dollar signs is a formula; :func:`xaicore.show.style.plain` shows a
     name as it is.
     """
@@ -118,7 +118,7 @@ def tinted(
     opacity: float = 0.8,
     cut: LabelMap | None = None,
 ) -> Photo:
-    """:func:`xaicore.show.painting.overlay` for a panel, at most :data:`LONGEST` pixels long.
+    """:func:`xaicore.show.painting.overlay` for a panel, at most `LONGEST` pixels long.
 
     `cut`: regions whose borders are drawn.
     """
@@ -132,7 +132,7 @@ def tinted(
 
 
 def kept(image: Photo, mask: Mask) -> Photo:
-    """:func:`xaicore.show.painting.cut_out` for a panel, at most :data:`LONGEST` pixels long."""
+    """:func:`xaicore.show.painting.cut_out` for a panel, at most `LONGEST` pixels long."""
     small = shrink(image, LONGEST)
     return cut_out(small, nearest(mask, small.shape[:2]))
 
