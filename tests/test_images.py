@@ -172,9 +172,9 @@ def test_a_closed_picture_is_said_to_be_closed(form: str, tmp_path: Path) -> Non
     without_file = Image.open(file)
     file.close()
     (plain := Image.fromarray(RGB)).close()
-    for given in (left, closed, plain, without_file):
+    for one in (left, closed, plain, without_file):
         with pytest.raises(ImageError, match=r"is closed.*inside the `with` block"):
-            read_image(given)
+            read_image(one)
 
 
 def test_what_a_photograph_never_comes_in_is_not_even_opened(tmp_path: Path) -> None:
@@ -702,7 +702,9 @@ def test_odd_exif_is_ignored() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    form=st.sampled_from(["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP", "PPM", "HEIC", "AVIF", "JPEG2000", "TGA"]),
+    form=st.sampled_from(
+        ["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP", "PPM", "HEIC", "AVIF", "JPEG2000", "TGA"]
+    ),
     at=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
     byte=st.integers(0, 255),
     length=st.floats(0.2, 1),
