@@ -1,5 +1,10 @@
 """Photographs and networks from anywhere, and what is refused."""
 
+import contextlib
+import http.server
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -149,6 +154,30 @@ def test_addresses_with_blanks_and_other_letters(web):
     for wrong in ("http://[::1/x.jpg", "http://host:port/x.jpg"):
         with pytest.raises(ImageError):
             read_url(wrong)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
+    """Each byte comes in time, the picture never would."""
+
+    class Dripping(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # until the client hangs up
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    start = time.monotonic()
+    with pytest.raises(ImageError, match=r"took over 0\.3 s"):
+        read_url(f"http://127.0.0.1:{server.server_port}/a.jpg", timeout=0.3, allow_private=True)
+    assert time.monotonic() - start < 5
+    server.shutdown()
 
 
 def test_thin_strips_stay_pictures():
