@@ -368,7 +368,7 @@ def test_a_user_without_a_home_has_a_cache_all_the_same(
 ) -> None:
     """As in a container that runs under a number: a folder called ~ must not appear where one works."""
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: "~/.cache/torch/hub")
+    monkeypatch.setattr(torch.hub, "_hub_dir", "~/.cache/torch/hub")
     monkeypatch.setenv("XAICORE_WEIGHTS_DIR", chosen)
     monkeypatch.chdir(tmp_path)
     found = W.cache_folder()

@@ -55,15 +55,35 @@ def cache_folder() -> Path:
     Raises:
         WeightsUnavailableError: ``XAICORE_WEIGHTS_DIR`` begins with ``~name``, and there is no such user.
     """
-    chosen = os.environ.get("XAICORE_WEIGHTS_DIR") or os.path.join(torch.hub.get_dir(), "checkpoints")
-    path = os.path.expanduser(chosen)
+    chosen = os.environ.get("XAICORE_WEIGHTS_DIR")
+    if not chosen:
+        return hub_folder() / "checkpoints"
+    path = _absolute(chosen)
+    if path is None:
+        user = Path(chosen).parts[0][1:]
+        raise WeightsUnavailableError(
+            f"XAICORE_WEIGHTS_DIR={chosen}: there is no user {user!r}. Name a folder by its whole path."
+        )
+    return path
+
+
+def hub_folder() -> Path:
+    """torch.hub's folder; absolute, also for a user without a home, for whom torch.hub is told of it."""
+    told = torch.hub.get_dir()
+    path = _absolute(told) or Path(os.path.abspath(told))
+    if not os.path.isabs(told):
+        torch.hub.set_dir(str(path))
+    return path
+
+
+def _absolute(text: str) -> Path | None:
+    """The path with `~` expanded, to a folder in the temporary one without a home; None for `~nobody`."""
+    path = os.path.expanduser(text)
     first, *rest = Path(path).parts or (".",)
     if first == "~":
         path = os.path.join(tempfile.gettempdir(), f"xaicore-{os.getuid()}", *rest)
     elif first.startswith("~"):
-        raise WeightsUnavailableError(
-            f"XAICORE_WEIGHTS_DIR={chosen}: there is no user {first[1:]!r}. Name a folder by its whole path."
-        )
+        return None
     return Path(os.path.abspath(path))
 
 
