@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from xaicore import GapClassifier, Prediction, gap_classifier, sample_image, secam
-from xaicore.maps.heat import heat_map
+from xaicore.maps.heat import HeatMap, heat_map
 from xaicore.networks import gap
 from xaicore.networks.load import load_network
 from xaicore.networks.looks import Looks
@@ -177,3 +177,22 @@ def test_what_a_prediction_keeps_is_what_it_says(one: GapClassifier) -> None:
     feature_maps = prediction.feature_maps
     said = 3 * height * width + 3 * h * w + 4 * feature_maps.size
     assert kept(prediction) == said + prediction.scores.nbytes
+
+
+@pytest.mark.parametrize("make", [np.float16, ">f4", ">f8", torch.bfloat16, torch.float16, "masked", "grad"])
+def test_a_map_may_hold_numbers_of_any_type(make) -> None:
+    values = np.arange(60 * 80).reshape(60, 80) % 128 / 4.0  # which all of these types hold exactly
+    unknown = values > 31
+    given, wanted = values, values
+    if make == "masked":
+        given, wanted = np.ma.masked_array(values, unknown), np.where(unknown, np.nan, values)
+    elif make == "grad":
+        given = torch.tensor(values, requires_grad=True)
+    else:
+        given = torch.tensor(values).to(make) if isinstance(make, torch.dtype) else values.astype(make)
+    assert np.array_equal(HeatMap.of(given, PHOTO, "mine").values, wanted, equal_nan=True)
+
+
+def test_a_map_of_complex_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"real numbers, not complex128.*np\.abs"):
+        HeatMap.of(np.full((60, 80), 1 + 2j), PHOTO, "mine")
