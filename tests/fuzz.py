@@ -263,9 +263,10 @@ def work(target: str, seconds: float, seed: int, folder: Path) -> None:
         except BaseException:
             traceback.print_exc()
             sys.exit(1)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
         slowest = max(slowest, time.monotonic() - start)
         count += 1
-    faulthandler.cancel_dump_traceback_later()
     print(
         f"{target}: {count} inputs in {seconds:g} s, {whole} still read; slowest {slowest:.2f} s. No finding."
     )
