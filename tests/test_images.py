@@ -618,6 +618,58 @@ def test_a_profile_that_does_not_fit_is_ignored_with_a_word(mode: str, profile: 
     assert np.array_equal(got, np.asarray(picture.convert("RGB")))
 
 
+# --- arrays of all kinds ---
+
+DTYPES = [
+    "?",
+    "u1",
+    "i1",
+    "<u2",
+    ">u2",
+    ">i4",
+    "u4",
+    "<i8",
+    "u8",
+    "f2",
+    ">f4",
+    "f8",
+    "g",
+    "c8",
+    "M8[s]",
+    "S3",
+    "O",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    dtype=st.sampled_from(DTYPES),
+    shape=st.lists(st.integers(0, 5), max_size=5).map(tuple)
+    | st.sampled_from([(3, 4, 3), (1, 5, 4, 4), (4, 4)]),
+    data=st.binary(min_size=16, max_size=64),
+    value_range=st.none() | st.tuples(st.floats(), st.floats()),
+)
+def test_any_array_is_a_picture_or_an_image_error(
+    dtype: str, shape: tuple[int, ...], data: bytes, value_range: tuple[float, float] | None
+) -> None:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if dtype == "O":
+        array = np.full(shape, "text", dtype=object)
+    else:
+        array = np.frombuffer((data * (size // len(data) + 1))[:size], dtype).reshape(shape)
+    before = array.tobytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            photo = read_image(array, value_range=value_range)
+        except ImageError as error:
+            assert str(error)
+        else:
+            assert photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3
+            assert not np.shares_memory(photo, array)
+    assert array.tobytes() == before
+
+
 # --- files of all kinds ------------------------------------------------------------------------------------
 
 
