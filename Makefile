@@ -10,13 +10,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help book check test lint check-js js evaluate networks notebooks lab repository clean distclean
+.PHONY: help book check test lint check-js js coverage fuzz evaluate networks notebooks lab repository clean distclean
 
 help:
 	@echo "make book        build the site and say where to open it"
 	@echo "make check       lint, types, and the tests that are quick and need no network: under a minute"
 	@echo "make test        lint, types, unit tests, every notebook, and the site's tests"
 	@echo "make check-js    the playground's script: format, types, unit tests (Node 18 or newer)"
+	@echo "make coverage    the lines of xaicore that no test runs; fails under 95 % (takes as long as the tests)"
+	@echo "make fuzz        damaged pictures, weights and links, ten minutes each; SECONDS=60 for one minute"
 	@echo "make notebooks   run all notebooks again, in place"
 	@echo "make evaluate    measure every method again: chapter 6's tables (takes long; stop and go on at will)"
 	@echo "make networks    measure again which of some eighty architectures have an exact map"
@@ -62,6 +64,14 @@ check-js: $(VENV)/.installed-for-tests
 js: tests/js/node_modules/.installed
 	$(BIN)/python tests/js/write_vectors.py
 	npm --prefix tests/js run --silent check
+
+coverage: $(VENV)/.installed-for-tests
+	$(PYTEST) --dist loadscope tests --cov=xaicore --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+# links need Node, and are left out without it
+SECONDS ?= 600
+fuzz: $(VENV)/.installed-for-tests
+	$(BIN)/python tests/fuzz.py $(SECONDS)
 
 evaluate: $(VENV)/.installed-for-tests
 	$(BIN)/python -m benchmarks.evaluate

@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         def __init__(self, kernel_name: str, cwd: str | None = None, startup_timeout: int = 60) -> None:
             self.folder = tempfile.TemporaryDirectory(prefix="notebook-", ignore_cleanup_errors=True)
-            with mock.patch.dict(os.environ, PYTHONPATH=os.environ[INSTALLED]):
+            with mock.patch.dict(os.environ, PYTHONPATH=os.environ[INSTALLED], XAICORE_STATIC="1"):
                 super().__init__(kernel_name, cwd=self.folder.name, startup_timeout=startup_timeout)
 
     nbval.plugin.RunningKernel = KernelAlone

@@ -370,7 +370,7 @@ def execute(path: Path, package: Path = ROOT / PACKAGE) -> float:
     )
     start = time.monotonic()
     try:
-        client.execute()
+        client.execute(env=os.environ | {"XAICORE_STATIC": "1"})  # outputs for pages without a kernel
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         index, cell = _where_it_stopped(nb)
         raise NotebookError(f"{path.name}, cell {index}:\n{_indented(cell.source)}\n{error}") from error

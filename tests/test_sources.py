@@ -1,5 +1,14 @@
 """Photographs and networks from anywhere, and what is refused."""
 
+import contextlib
+import dataclasses
+import hashlib
+import http.server
+import io
+import os
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +18,7 @@ import xaicore.networks.families
 import xaicore.networks.load
 from xaicore import ImageError, read_image, sample_image
 from xaicore.networks.load import load_torchvision, offered_models
+from xaicore.networks.weights import hub_folder
 from xaicore.pictures import download
 from xaicore.pictures.download import is_public, read_url
 from xaicore.pictures.samples import sample_path
@@ -151,6 +161,30 @@ def test_addresses_with_blanks_and_other_letters(web):
             read_url(wrong)
 
 
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
+    """Each byte comes in time, the picture never would."""
+
+    class Dripping(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # until the client hangs up
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    start = time.monotonic()
+    with pytest.raises(ImageError, match=r"took over 0\.3 s"):
+        read_url(f"http://127.0.0.1:{server.server_port}/a.jpg", timeout=0.3, allow_private=True)
+    assert time.monotonic() - start < 5
+    server.shutdown()
+
+
 def test_thin_strips_stay_pictures():
     assert shrink(np.zeros((2, 20_000, 3), np.uint8)).shape == (2, 800, 3)
     assert shrink(np.zeros((5000, 3, 3), np.uint8)).shape == (800, 2, 3)
@@ -169,12 +203,50 @@ def test_offered_networks():
 def test_weights_out_of_reach_are_said_plainly(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
-    def refuse(url):
+    def refuse(url, file, progress):
         raise OSError(f"{url} can't be reached")
 
-    monkeypatch.setattr(xaicore.networks.families, "check_reachable", refuse)
+    monkeypatch.setattr(xaicore.networks.families, "download", refuse)
     with pytest.raises(RuntimeError, match=r"resnet18 can't be downloaded.*put it into the folder"):
         load_torchvision("resnet18")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_published_weights_are_fetched_whole_or_not_at_all(monkeypatch, tmp_path, whole):
+    """By a download that gives a stalling host up, which torch.hub's own does not."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(3)
+    network = get_model("resnet18", weights=None)
+    torch.save(network.state_dict(), file := io.BytesIO())
+    data = file.getvalue()
+    name = f"resnet18-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    asked = []
+
+    def fetch(url, file, progress):
+        asked.append(url)
+        file.write_bytes(data if whole else data[:-1])
+
+    entry = get_model_weights("resnet18")["IMAGENET1K_V1"]
+    monkeypatch.setattr(entry, "_value_", dataclasses.replace(entry.value, url=f"https://x.invalid/{name}"))
+    monkeypatch.setattr(xaicore.networks.families, "download", fetch)
+    checkpoints = tmp_path / "hub/checkpoints"
+    if whole:
+        for _ in range(2):
+            loaded = load_torchvision("resnet18")
+            assert np.array_equal(loaded.class_weights, network.fc.weight.detach().numpy())
+        assert [path.name for path in checkpoints.iterdir()] == [name] and len(asked) == 1
+    else:
+        with pytest.raises(RuntimeError, match=r"resnet18 can't be downloaded \(wrong checksum"):
+            load_torchvision("resnet18")
+        assert list(checkpoints.iterdir()) == []
+
+
+def test_torch_hub_too_gets_a_folder_where_there_is_no_home(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.hub, "_hub_dir", "~/.cache/torch/hub")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    found = hub_folder()
+    assert found.is_absolute() and found.name == "hub" and "~" not in str(found)
+    assert torch.hub.get_dir() == str(found)
 
 
 def test_torchvision_weights_in_the_cache_are_used(monkeypatch, tmp_path):

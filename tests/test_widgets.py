@@ -28,6 +28,7 @@ import xaicore.apps.form
 from xaicore import GapClassifier, NotAGapClassifierError, cam, gap_classifier, load_network, sample_image
 from xaicore.apps.form import explorer
 from xaicore.explanation import Settings, controls, explain
+from xaicore.live import STATIC
 from xaicore.maps.kinds import KINDS
 from xaicore.pictures.samples import sample_path
 from xaicore.regions.segmenters import SEGMENTERS
@@ -415,8 +416,9 @@ def test_names_cannot_bring_markup(models):
 
 
 @pytest.mark.notebooks
-def test_without_a_front_end_it_is_a_figure():
-    """As nbval and a build of the book run it: no widget in the file."""
+@pytest.mark.parametrize("static", [True, False])
+def test_run_by_a_program_it_is_a_form_unless_the_outputs_are_for_the_book(static):
+    """Voilà and papermill run cells as here, without a way to ask; in the book's file stands no widget."""
     from nbclient import NotebookClient
 
     source = (
@@ -426,10 +428,10 @@ def test_without_a_front_end_it_is_a_figure():
         "explorer('coffee', {'net': gap_classifier(net), 'late': lambda: gap_classifier(net)})"
     )
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(nb, timeout=120).execute()
+    NotebookClient(nb, timeout=120).execute(env=os.environ | {STATIC: "1" if static else ""})
     (output,) = nb.cells[0].outputs
-    assert "image/png" in output.data
-    assert "application/vnd.jupyter.widget-view+json" not in output.data
+    assert ("image/png" if static else "image/jpeg") in output.data  # also for who can't show widgets
+    assert ("application/vnd.jupyter.widget-view+json" in output.data) is not static
 
 
 def test_a_missing_ipywidgets_is_said(one, monkeypatch):

@@ -358,14 +358,14 @@ def _again(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 def _weights(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
     from xaicore.networks.weights import AUTO, WeightsUnavailableError, check_cached, fetch_resnet50
 
-    if options.fetch:
-        try:
+    try:
+        if options.fetch:
             fetch_resnet50(options.fetch, progress=_is_watched())
-        except WeightsUnavailableError as error:
-            raise NoNetworkError(str(error)) from error
+        checked = [check_cached(name) for name in SOURCES]
+    except WeightsUnavailableError as error:
+        raise NoNetworkError(str(error)) from error
     damaged = False
-    for name in SOURCES:
-        provenance, state = check_cached(name)
+    for name, (provenance, state) in zip(SOURCES, checked, strict=True):
         damaged |= state not in ("verified", "not in the cache")
         _say(f"{name}: {state}")
         _say(f"    {provenance.title}; published ImageNet top-1 {provenance.top1:.1f} %")

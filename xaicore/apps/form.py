@@ -49,7 +49,8 @@ Loader = GapClassifier | Callable[[], GapClassifier]
 def explorer(photo: Any = "chelsea", models: Mapping[str, Loader] | None = None) -> Explorer:
     """The form, ready to show: name it last in a cell.
 
-    Where nobody sits at the notebook (nbval, a build of the book), the cell shows the figure alone.
+    The cell's output also holds the picture that the form opens with, for pages that show no widgets. In a
+    script, and where ``XAICORE_STATIC`` is set (see :mod:`xaicore.live`), it is the figure alone.
 
     Args:
         photo: what it opens with: anything that :func:`~xaicore.pictures.sources.picture` takes.
@@ -105,7 +106,7 @@ class Explorer:
         self._loaders = dict(models)
         self._caches = _Caches()
         self._quiet = False
-        self._live = somebody_is_there()  # asked here: within a callback nobody says so
+        self._live = somebody_is_there()
         self.explanations: list[Explanation] = []
         self.code = ""
         self._make_controls(w)
@@ -144,7 +145,10 @@ class Explorer:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        if self._live:
+        if self._live and hasattr(self.widget, "_repr_mimebundle_"):
+            bundle = self.widget._repr_mimebundle_()
+            display({**bundle, "image/jpeg": self._jpeg}, raw=True)
+        elif self._live:  # ipywidgets 7 shows itself only
             display(self.widget)
         else:
             display(self.figure())
@@ -302,8 +306,7 @@ class Explorer:
             return loader
         loaded: GapClassifier | Exception
         self.log.outputs = ()
-        # It shows a download's progress bar and warnings. It would swallow an error, and nbclient has no such
-        # place.
+        # It shows a download's progress bar and warnings. It would swallow an error.
         with self.log if self._live else nullcontext():
             try:
                 loaded = loader()
@@ -340,7 +343,7 @@ class Explorer:
                 side.show_best()
             self._enable(settings)
         words = describe(found)
-        image = base64.b64encode(render(self.figure(), "jpeg")).decode()
+        image = self._jpeg = base64.b64encode(render(self.figure(), "jpeg")).decode()
         self.picture.value = (
             f'<img alt="{html.escape(words)}" style="max-width: 100%" src="data:image/jpeg;base64,{image}">'
         )

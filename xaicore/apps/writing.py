@@ -55,7 +55,9 @@ def write_files(files: Mapping[Path, bytes]) -> None:
     """Write files that belong together, making their folders.
 
     Each is written whole under a passing name in its own folder, and renamed only when all are written. What
-    stood there before stays if that fails or is interrupted, and nothing half written is left.
+    stood there before stays if that fails or is interrupted, and nothing half written is left. (Should a
+    renaming itself fail, those before it are done. A process that is killed outright may leave a hidden file
+    of a passing name.)
 
     Raises:
         OSError: no room, no permission.

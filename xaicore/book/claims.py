@@ -37,7 +37,7 @@ class ClaimError(AssertionError):
     """A sentence of the book that its check doesn't back any more; the message quotes both."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Claim:
     """A sentence that held when it was made, with the evidence for it; make one with :func:`claim`."""
 

@@ -55,19 +55,20 @@ class HeatMap:
         """A map that another method made, such as Grad-CAM of a network without global average pooling.
 
         Args:
-            values: (H, W), one for each pixel of `image`; NaN where nothing is known.
+            values: (H, W) real numbers of any type, or a tensor; one for each pixel of `image`, NaN or masked
+                (numpy.ma) where nothing is known.
             image: the photograph, (H, W, 3) uint8.
             name: the method, as a figure should call it. `subject`: what the map is of.
 
         Raises:
-            ValueError: no such photograph; a map of another size than it, or without a single number.
+            ValueError: no such photograph; a map of another size than it, or without a single real number.
         """
         if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             got = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
             raise ValueError(
                 f"The photograph is an (H, W, 3) uint8 array, not {got}. Read it with xaicore.read_image()."
             )
-        drawn = np.asarray(values, dtype=np.float64)
+        drawn = _real(values)
         if drawn.shape != image.shape[:2]:
             raise ValueError(
                 f"The map has shape {drawn.shape}, the photograph {image.shape[:2]}. Enlarge the map to the "
@@ -154,6 +155,16 @@ def heat_map(
         total=_in_contrast(used[0].scores, c, rivals) if what.adds_up else None,
         bias=_in_contrast(used[0].bias, c, rivals) if what.adds_up else None,
     )
+
+
+def _real(values: Any) -> NDArray[np.float64]:
+    """Any array or tensor of real numbers as float64, NaN where it is masked."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().double().numpy()  # NumPy knows no bfloat16
+    found = np.asanyarray(values)
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"A map holds real numbers, not {found.dtype}. Take its size, np.abs(map), or part.")
+    return np.asarray(np.ma.filled(found.astype(np.float64), np.nan))
 
 
 def _needed(what: Kind, seen: Looks) -> tuple[Prediction, ...]:

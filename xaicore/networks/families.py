@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import importlib
 import math
+import re
+import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+import pooch
 import torchvision.models
 from PIL import Image
 from torch import nn
@@ -18,7 +20,7 @@ from torchvision.models import get_model, get_model_weights
 
 from xaicore.networks.fetch import FetchError, check_reachable, download
 from xaicore.networks.gap import Preprocessing
-from xaicore.networks.weights import WeightsUnavailableError
+from xaicore.networks.weights import WeightsUnavailableError, hub_folder
 
 IMAGENET = 1000  # classes; a network with as many has these unless told otherwise
 
@@ -73,6 +75,31 @@ def unavailable(name: str, error: Exception, address: str, do: str) -> WeightsUn
     )
 
 
+def hub_download(url: str, progress: bool) -> Path:
+    """Where torch.hub keeps the file of an address; fetched if it isn't there, and then checked.
+
+    A name such as resnet18-f37072fd.pth tells the first digits of its SHA-256.
+
+    Raises:
+        FetchError, OSError: it can't be fetched or written, or is another file.
+    """
+    file = hub_folder() / "checkpoints" / url.rsplit("/", 1)[-1]
+    if file.exists():
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")  # another process may fetch it too
+    try:
+        download(url, part, progress)
+        told = re.search(r"-([0-9a-f]{8,})\.", file.name)
+        digest = pooch.file_hash(str(part), alg="sha256")
+        if told and not digest.startswith(told[1]):
+            raise FetchError(f"wrong checksum, sha256 starts with {digest[:8]} and not with {told[1]}")
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return file
+
+
 # --- torchvision -----------------------------------------------------------------------------------------
 
 
@@ -92,17 +119,13 @@ def _torchvision_names() -> list[str]:
 
 def _torchvision_trained(name: str, progress: bool) -> Trained:
     entry = torchvision_entry(name)
-    file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[-1]
-    was_there = file.exists()
     try:
-        if not was_there:
-            check_reachable(entry.url)  # within seconds; torch.hub itself would wait for minutes
+        file = hub_download(entry.url, progress)  # torch.hub itself waits for ever for a host that stalls
         network = get_model(name.partition(".")[0], weights=entry, progress=progress)
     except (FetchError, OSError) as error:
-        raise unavailable(name, error, entry.url, f"put it into the folder {file.parent}") from error
+        folder = hub_folder() / "checkpoints"
+        raise unavailable(name, error, entry.url, f"put it into the folder {folder}") from error
     except Exception as error:  # a cut file fails in many ways
-        if not was_there:
-            raise
         raise WeightsUnavailableError(
             f"The file {file} is damaged ({type(error).__name__}). Delete it; it is then fetched again."
         ) from error
@@ -159,19 +182,10 @@ def hub_file(name: str, settings: Any, progress: bool) -> tuple[Path, str]:
     """
     do = f"name the file: timm:{name}@FILE"
     if not settings.hf_hub_id:
-        file = Path(torch.hub.get_dir()) / "checkpoints" / settings.url.rsplit("/", 1)[-1]
         try:
-            if not file.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                part = file.with_name(f".{file.name}.part")
-                try:
-                    download(settings.url, part, progress)
-                    part.replace(file)
-                finally:
-                    part.unlink(missing_ok=True)
+            return hub_download(settings.url, progress), settings.url
         except (FetchError, OSError) as error:
             raise unavailable(name, error, settings.url, do) from error
-        return file, settings.url
     hub = importlib.import_module("huggingface_hub")
     wanted = settings.hf_hub_filename or "model.safetensors"
     address = hub.hf_hub_url(settings.hf_hub_id, wanted)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pooch
+import torch
 from torchvision.models import ResNet50_Weights, resnet50
 
 from xaicore.networks.checkpoints import (
@@ -36,6 +38,18 @@ TORCHVISION = (
 )
 
 
+@contextmanager
+def _in_float32() -> Iterator[None]:
+    """Networks built here have float32 numbers, as published, whatever torch.set_default_dtype said."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@_in_float32()
 def load_network(
     spec: str,
     *,
@@ -180,6 +194,7 @@ def offered_models() -> dict[str, Callable[[], GapClassifier]]:
     return choices | {name: partial(load_torchvision, name) for name in TORCHVISION}
 
 
+@_in_float32()
 def load_resnet50(weights: str = "auto", progress: bool = True) -> GapClassifier:
     """ResNet50 trained on ImageNet-1k (He et al. 2016).
 

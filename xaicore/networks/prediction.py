@@ -51,9 +51,12 @@ class ClassScores(tuple[ClassScore, ...]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """Everything that one forward pass says of one photograph; a map needs nothing else.
+
+    It keeps the photograph, the input and the feature maps: 3·H·W + 3·h'·w' + 4·K·h·w bytes, with ResNet50
+    and a photograph of 300 × 451 pixels 0.9 MB. Two are equal only if they are the same one.
 
     Attributes:
         image: the photograph, (H, W, 3) uint8.

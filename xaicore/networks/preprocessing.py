@@ -96,5 +96,7 @@ class Preprocessing:
         values = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
         if len(self.mean) == 4:
             values = torch.cat([values, torch.ones_like(values[:1])])
-        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        # spelt out, as PyTorch's defaults are the caller's to set
+        plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+        mean, std = (torch.tensor(v, **plain).view(-1, 1, 1) for v in (self.mean, self.std))
         return (values - mean) / std

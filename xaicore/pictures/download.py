@@ -43,7 +43,7 @@ def read_url(
     data = bytearray()
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
-            while part := answer.read(1 << 16):
+            while part := answer.read1(1 << 16):  # what is there: read() waits for all, however slow
                 data += part
                 if len(data) > max_bytes:
                     raise ImageError(f"{url} is larger than {max_bytes / 1e6:g} MB. Use a smaller one.")

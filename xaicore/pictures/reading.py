@@ -32,15 +32,17 @@ def read_image(
     """Read a picture into an (H, W, 3) uint8 sRGB array, upright and without transparency.
 
     Takes a path, a public http(s) address, the bytes of a file, an open binary file, a PIL image, an array or
-    a tensor. Files: all that Pillow reads, HEIC too. Grey, palette, CMYK, CIELab and 16-bit pictures become
-    8-bit RGB; an embedded colour profile is applied; transparency is laid on white; the EXIF orientation is
-    applied. Of an animation or several pages the first is read, and a UserWarning says so.
+    a tensor. Files: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF, JPEG 2000, PPM, TGA and PSD. Grey, palette,
+    CMYK, CIELab and 16-bit pictures become 8-bit RGB; an embedded colour profile is applied; transparency is
+    laid on white; the EXIF orientation is applied. Of an animation or several pages the first is read, and a
+    UserWarning says so.
 
     Arrays: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a batch of one such. Tensors: those, or with the
     channels first. What has one channel is grey.
 
     Args:
-        max_pixels: the most pixels that a file or a PIL image may have.
+        max_pixels: the most pixels that a file or a PIL image may have. Pillow opens no file with more than
+            twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million); beyond that raise both.
         value_range: which numbers are black and white, for instance (0, 4095) for 12 bits, (-1, 1), or (0, 1)
             for floats that reach beyond and shall be cut off. Without it the range follows from dtype and
             numbers as :func:`~xaicore.pictures.values.to_bytes` says: uint8 stays, floats lie in [0, 1],

@@ -29,7 +29,7 @@ from xaicore.playground.views import as_seen
 START_AGAIN = "<script>window.xaicorePlayground?.start();</script>"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Playground:
     """A playground that shows itself in a notebook and on a page made from it; made by :func:`playground`.
 
@@ -100,7 +100,7 @@ class Playground:
         )
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PlaygroundButton:
     """A button that sets the playground above it; made by :meth:`Playground.button`."""
 
