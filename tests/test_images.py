@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 from torchvision.models import ResNet50_Weights
 
 from xaicore.pictures.decoding import FORMATS
@@ -774,6 +774,54 @@ def test_a_damaged_file_gives_a_picture_or_an_image_error(
             assert read_image(bytes(data[: int(length * len(data))]), max_pixels=1_000_000).ndim == 3
         except ImageError as error:
             assert "the bytes given" in str(error)
+
+
+class Failing:
+    """Passes for one of Pillow's methods or properties, and fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __get__(self, picture: object, of: type) -> object:
+        if picture is None:  # monkeypatch asks for what stood there
+            return self
+        raise self.error
+
+
+def test_what_pillow_throws_beside_the_pixels_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.fromarray(RGB))
+    for error in (struct.error("odd"), SyntaxError("odd"), KeyError("odd"), ZeroDivisionError(), OSError()):
+        monkeypatch.setattr(PngImagePlugin.PngImageFile, "n_frames", Failing(error), raising=False)
+        monkeypatch.setattr(PngImagePlugin.PngImageFile, "getexif", Failing(error))
+        assert np.array_equal(read_image(data), RGB)
+
+
+def test_what_pillow_throws_at_the_pixels_is_this_picture_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.fromarray(RGB), "TIFF")
+    for error in (struct.error("odd"), SyntaxError("odd"), KeyError("odd"), ZeroDivisionError(), OSError()):
+        monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "load", Failing(error))
+        with pytest.raises(ImageError, match="the bytes given is damaged or cut short"):
+            read_image(data)
+    bomb = Image.DecompressionBombError("more than the header said")
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "load", Failing(bomb))
+    with pytest.raises(ImageError, match="too large to open safely"):
+        read_image(data)
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "load", Failing(MemoryError()))
+    with pytest.raises(MemoryError):  # which says nothing of the file
+        read_image(data)
+
+
+def test_wide_colours_that_opencv_refuses_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = cv2.imencode(".png", RGB.astype(np.uint16) * 257)[1].tobytes()
+    assert np.array_equal(read_image(data), RGB[..., ::-1])
+
+    def refuse(*_: object) -> None:
+        raise cv2.error("no")
+
+    for answer in (refuse, lambda *_: None):
+        monkeypatch.setattr(cv2, "imdecode", answer)
+        with pytest.raises(ImageError, match="16-bit colours that can't be read"):
+            read_image(data)
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

@@ -241,6 +241,19 @@ def test_published_weights_are_fetched_whole_or_not_at_all(monkeypatch, tmp_path
         assert list(checkpoints.iterdir()) == []
 
 
+def test_published_weights_that_can_t_be_read_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    url = get_model_weights("resnet18")["IMAGENET1K_V1"].url
+    file = tmp_path / "hub/checkpoints" / url.rsplit("/", 1)[-1]
+    file.mkdir(parents=True)
+    with pytest.raises(RuntimeError, match=rf"{file} can't be read \(.*Is a directory.*Delete it"):
+        load_torchvision("resnet18")
+    file.rmdir()
+    file.write_bytes(b"cut short")
+    with pytest.raises(RuntimeError, match=rf"{file} is damaged \(UnpicklingError\)"):
+        load_torchvision("resnet18")
+
+
 def test_torch_hub_too_gets_a_folder_where_there_is_no_home(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "_hub_dir", "~/.cache/torch/hub")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)

@@ -121,13 +121,19 @@ def _torchvision_trained(name: str, progress: bool) -> Trained:
     entry = torchvision_entry(name)
     try:
         file = hub_download(entry.url, progress)  # torch.hub itself waits for ever for a host that stalls
-        network = get_model(name.partition(".")[0], weights=entry, progress=progress)
     except (FetchError, OSError) as error:
         folder = hub_folder() / "checkpoints"
         raise unavailable(name, error, entry.url, f"put it into the folder {folder}") from error
+    try:
+        network = get_model(name.partition(".")[0], weights=entry, progress=progress)
     except Exception as error:  # a cut file fails in many ways
+        why = (
+            f"can't be read ({error})"
+            if isinstance(error, OSError)
+            else f"is damaged ({type(error).__name__})"
+        )
         raise WeightsUnavailableError(
-            f"The file {file} is damaged ({type(error).__name__}). Delete it; it is then fetched again."
+            f"The file {file} {why}. Delete it; it is then fetched again."
         ) from error
     return Trained(network, f"torchvision's {entry}", file, entry.url)
 
