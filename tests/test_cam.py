@@ -66,8 +66,15 @@ def test_bad_shapes_and_values() -> None:
         class_activation_map(np.zeros((5, 3, 3)), np.zeros(4))
     with pytest.raises(ValueError, match="don't fit"):
         class_activation_map(np.zeros((3, 3)), np.zeros(3))
-    with pytest.raises(ValueError, match="NaN"):
-        class_activation_map(np.full((5, 3, 3), np.nan), np.zeros(5))
+    with pytest.raises(ValueError, match="don't fit"):
+        class_activation_map(np.zeros((5, 3, 3)), np.zeros((2, 2, 5)))
+    for bad in (np.nan, np.inf):
+        f, w = np.zeros((5, 3, 3)), np.zeros(5)
+        f[2, 1, 0] = w[3] = bad
+        for arguments in ((f, np.zeros(5)), (np.zeros((5, 3, 3)), w)):
+            with pytest.raises(ValueError, match="NaN"):
+                class_activation_map(*arguments)
+    assert class_activation_map([[[1.0]], [[2.0]]], [3.0, 4.0]) == 11
 
 
 # --- on the real network -----------------------------------------------------------------------------------
