@@ -2,9 +2,9 @@
 
 mutmut changes one expression of one function at a time and runs the tests that call the function. Where, and
 which tests, says `[tool.mutmut]` of pyproject.toml. This script counts by module and shows each change that
-survived; those of mutation_survivors.toml are known to alter nothing. It fails where a module has others and a
-score below 85 %, and where a listed one was noticed after all. With `--again` it runs no more than what survived
-the last time and what was not run.
+survived; those of mutation_survivors.toml are known to alter nothing. It fails where a module has others and
+a score below 85 %, and where a listed one was noticed after all. With `--again` it runs no more than what
+survived the last time and what was not run.
 """
 
 import json
