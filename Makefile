@@ -10,13 +10,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help book check test lint check-js js evaluate notebooks lab repository clean distclean
+.PHONY: help book check test mutate lint check-js js evaluate notebooks lab repository clean distclean
 
 help:
 	@echo "make book        build the site and say where to open it"
 	@echo "make check       lint, types, and the tests that are quick and need no network: under a minute"
 	@echo "make test        lint, types, unit tests, every notebook, and the site's tests"
 	@echo "make check-js    the playground's script: format, types, unit tests (Node 18 or newer)"
+	@echo "make mutate      which changes of the code no test notices (half an hour; MODULES= for some of it)"
 	@echo "make notebooks   run all notebooks again, in place"
 	@echo "make evaluate    measure every method again: chapter 6's tables (takes long; stop and go on at will)"
 	@echo "make lab         open the notebooks in JupyterLab"
@@ -48,6 +49,10 @@ check: $(VENV)/.installed-for-tests
 test: lint check-js
 	$(PYTEST) --dist loadscope tests notebooks --nbval-lax
 
+# maps, regions and evaluation, or MODULES="xaicore.maps.cells ...": see tests/mutate.py
+mutate: $(VENV)/.installed-for-mutation
+	WORKERS=$(WORKERS) $(BIN)/python tests/mutate.py $(MODULES)
+
 # The playground's script is held against what xaicore says. Without Node a reader's machine leaves that out.
 check-js: $(VENV)/.installed-for-tests
 	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; then \
@@ -76,7 +81,7 @@ repository: $(VENV)/.installed
 	$(BIN)/python book/notebooks.py repository "$(URL)"
 
 clean:
-	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/js/vectors.json
+	rm -rf _build mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/js/vectors.json
 	find xaicore tests book notebooks -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 distclean: clean
@@ -103,6 +108,10 @@ $(VENV)/.installed-for-tests: requirements-test.txt $(VENV)/.installed
 	@echo "Installing what the tests need"
 	@$(PIP) install -r requirements-test.txt
 	@$(PIP) install --no-deps "grad-cam>=1.5.5"
+	@touch $@
+
+$(VENV)/.installed-for-mutation: $(VENV)/.installed-for-tests
+	@$(PIP) install "mutmut>=3.8,<4"
 	@touch $@
 
 tests/js/node_modules/.installed: tests/js/package-lock.json
