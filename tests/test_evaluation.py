@@ -477,25 +477,32 @@ def test_shared_other_pictures_widen_the_interval():
     assert aware.mean == pytest.approx(0.75)
 
 
-def test_an_interval_written_out():
-    """Draw by draw, and with pictures that are nobody's target, are drawn twice, or are not drawn at all."""
-    values, pictures = [1.0, 4.0, -2.0, 8.0], ["a", "b", "a", "c"]
-    others = [["b"], ["c", "d"], ["d", "c"], ["a"]]
-    names = "abcd"
-    for given_, used in ((None, names[:3]), (others, names)):
-        rng, means = np.random.default_rng(3), []
-        for drawn in rng.multinomial(len(used), [1 / len(used)] * len(used), 60):
-            n = dict(zip(used, drawn.tolist(), strict=True))
-            rows = given_ or [None] * 4
-            shares = [np.mean([n[d] for d in row]) if row else 1 for row in rows]
-            weights = [n[t] * share for t, share in zip(pictures, shares, strict=True)]
-            if sum(weights):
-                means.append(np.average(values, weights=weights))
-        assert given_ is None or len(means) < 60, "of some draws nothing is left"
-        expected = (np.mean(values), *np.quantile(means, [0.1, 0.9]))
-        found = bootstrap(values, pictures, given_, level=0.8, draws=60, seed=3)
-        assert found[:3] == pytest.approx(expected)
-        assert (found.pictures, found.n) == (len(used), 4)
+@pytest.mark.parametrize(
+    ("values", "pictures", "others"),
+    [
+        ([1.0, 4.0, -2.0, 8.0], "abac", None),
+        ([1.0, 4.0, -2.0, 8.0], "abac", [["b"], ["c", "d"], ["d", "c"], ["a"]]),
+        ([1.0, 4.0, -2.0, 8.0], "abac", [["b", "b", "c"], ["c"], ["d"], ["a", "d"]]),
+        ([1.0, 4.0], "ad", [["b"], ["c"]]),
+    ],
+)
+def test_an_interval_written_out(values, pictures, others):
+    """Draw by draw; some pictures are nobody's target, named twice in a row, or not drawn at all."""
+    names = "abcd" if others else "abc"
+    rng, means = np.random.default_rng(3), []
+    for drawn in rng.multinomial(len(names), [1 / len(names)] * len(names), 60):
+        n = dict(zip(names, drawn.tolist(), strict=True))
+        shares = [np.mean([n[d] for d in row]) for row in others] if others else [1] * len(values)
+        weights = [n[t] * share for t, share in zip(pictures, shares, strict=True)]
+        if sum(weights):
+            means.append(np.average(values, weights=weights))
+    assert others is None or len(means) < 60, "of some draws nothing is left"
+    found = bootstrap(values, list(pictures), others, level=0.8, draws=60, seed=3)
+    assert found[:3] == pytest.approx((np.mean(values), *np.quantile(means, [0.1, 0.9])))
+    assert (found.pictures, found.n) == (len(names), len(values))
+
+
+def test_an_interval_unless_told():
     values, pictures = noise().ravel()[:40], [str(i) for i in range(40)]
     usual = bootstrap(values, pictures, level=0.95, draws=10_000, seed=0)
     assert bootstrap(values, pictures) == usual != bootstrap(values, pictures, seed=1)

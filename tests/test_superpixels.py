@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from skimage.color import rgb2gray
 from skimage.data import astronaut
+from skimage.filters import sobel
 from skimage.measure import label
-from skimage.segmentation import slic
+from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
 from skimage.transform import rescale
 
 from xaicore import sample_image, superpixel_scores, superpixels
@@ -356,3 +358,66 @@ def test_only_rgb_photographs_are_cut(photo: np.ndarray) -> None:
             superpixels(wrong)
     with pytest.raises(ValueError, match="finds its own number"):
         superpixels(photo, 100, "felzenszwalb")
+
+
+@pytest.mark.parametrize(
+    ("segments", "counts", "asked", "kept"),
+    [
+        (10, [1, 3, 6, 9], [(10, None), (10, 1), (10, 2)], 6),  # the first that is half
+        (10, [1, 3, 5, 9], [(10, None), (10, 1), (10, 2)], 5),
+        (10, [4, 9], [(10, None)], 4),  # less than half, as slic gives by itself, is no reason to ask again
+        (10, [2, 9], [(10, None)], 2),
+        (100, [1, 7, 20, 20], [(100, None), (100, 1), (100, 2), (100, 4)], 20),  # the most of all
+        (100, [19, 4, 7, 18], [(100, None), (100, 1), (100, 2), (100, 4)], 19),
+        (2, [1, 1, 1, 1, 1, 2], [(2, None), (2, 1), (2, 2), (2, 4), (3, None), (4, None)], 2),
+        (1, [1], [(1, None)], 1),
+    ],
+)
+def test_slic_is_asked_until_it_gives_enough(
+    photo: np.ndarray, monkeypatch, segments: int, counts: list[int], asked: list, kept: int
+) -> None:
+    calls, answers = [], iter(counts)
+
+    def answer(
+        image: np.ndarray, n_segments: int, sigma: float | None = None, **options: object
+    ) -> np.ndarray:
+        assert image is photo and options == {"start_label": 0, "channel_axis": -1, "compactness": 20}
+        calls.append((n_segments, sigma))
+        return np.arange(image.shape[0] * image.shape[1]).reshape(image.shape[:2]) % next(answers)
+
+    monkeypatch.setattr("skimage.segmentation.slic", answer)
+    cut = SEGMENTERS["slic"].cut(photo, segments, compactness=20)
+    assert calls == asked and len(np.unique(cut)) == kept
+
+
+def test_slic_is_not_asked_for_more_than_there_are_pixels(photo: np.ndarray, monkeypatch) -> None:
+    calls = []
+
+    def one_pixel(image: np.ndarray, **options: object) -> np.ndarray:
+        calls.append(options)
+        out = np.full(image.shape[:2], -1)
+        out[0, 0] = 0
+        return out
+
+    monkeypatch.setattr("skimage.segmentation.slic", one_pixel)
+    cut = SEGMENTERS["slic"].cut(photo, 50)
+    assert len(calls) == 1 and cut.count() == 1 and not cut.mask[0, 0]
+
+
+def test_the_other_segmenters_are_scikit_images(photo: np.ndarray) -> None:
+    for options in ({}, {"scale": 300}, {"min_size": 5, "sigma": 2}):
+        expected = felzenszwalb(photo, **{"scale": 100, "min_size": 50} | options)
+        assert np.array_equal(superpixels(photo, segmenter="felzenszwalb", **options), expected)
+    expected = quickshift(photo[:40, :40], max_dist=5)
+    assert np.array_equal(superpixels(photo[:40, :40], segmenter="quickshift", max_dist=5), expected)
+    for options in ({}, {"compactness": 0.1}):
+        edges = sobel(rgb2gray(photo))
+        expected = watershed(edges, markers=30, **{"compactness": 0.001} | options)
+        found = SEGMENTERS["watershed"].cut(photo, 30, **options)
+        assert np.array_equal(found, expected) and not np.ma.getmaskarray(found).any()
+    assert {name: s.counted for name, s in SEGMENTERS.items()} == {
+        "slic": True,
+        "felzenszwalb": False,
+        "quickshift": False,
+        "watershed": True,
+    }
