@@ -312,6 +312,7 @@ def test_drawing_written_out() -> None:
     assert upsample(values, (1, 6), "half_pixel").tolist() == [[0, 0.5, 1.5, 3, 5, 6]]
     assert upsample(values, (1, 6), "receptive_field").tolist() == [[0, 1, 2, 4, 6, 6]]
     assert upsample(values, (1, 5), "corners").tolist() == [[0, 1, 2, 4, 6]]
+    assert upsample(values, (1, 2), "corners").tolist() == [[0, 6]]
     assert upsample(values, (2, 1), "corners").tolist() == [[0], [0]]
     assert upsample(values, (1, 6)).tolist() == upsample(values, (1, 6), "half_pixel").tolist()
     assert upsample([[3]], (2, 2), "corners").tolist() == [[3, 3], [3, 3]]

@@ -156,6 +156,9 @@ def test_a_kind_takes_the_look_at_its_size(registry, one):
     np.testing.assert_array_equal(heat_map(twice, 1).cells[0], cam(twice.first, 1))
     with pytest.raises(ValueError, match=r"'large' .* none at 2 times .* scales=\(2,\)"):
         heat_map(looks.first, 1, "large")
+    map_kind("both", scales=(2, 0.5), fuse=agreement)(large)
+    with pytest.raises(ValueError, match=r"'both' .* none at 2, 0.5 times .* scales=\(2, 0.5\)"):
+        heat_map(looks.first, 1, "both")
 
 
 @pytest.mark.parametrize(
@@ -212,27 +215,29 @@ def test_two_classes_are_each_other_s_rival(chelsea):
 @pytest.mark.parametrize(
     ("kind", "against", "subject"),
     [
-        ("cam", None, "bee"),
-        ("contrast", None, "bee, not its 5 strongest rivals"),
-        ("contrast", "others", "bee, not the other classes"),
-        ("contrast", "dog", "bee, not dog"),
-        ("focus", None, "bee, not its 5 strongest rivals"),
-        ("focus", 5, "bee, not elk"),
+        ("cam", None, "ant"),
+        ("contrast", None, "ant, not its 5 strongest rivals"),
+        ("contrast", "others", "ant, not the other classes"),
+        ("contrast", "dog", "ant, not dog"),
+        ("focus", None, "ant, not its 5 strongest rivals"),
+        ("focus", 5, "ant, not elk"),
     ],
 )
 def test_a_heat_map_is_what_it_says(one, kind, against, subject, alignment):
     looks = one.look(sample_image("coffee"), (1, 2))
     p = looks.first
-    heat = heat_map(looks, "bee", kind, against, alignment=alignment)
-    shares = {} if kind == "cam" else rival_shares(p, 1, against or "rivals")
+    assert p.index() != 0, "the class asked for, and not the top one"
+    heat = heat_map(looks, "ant", kind, against, alignment=alignment)
+    shares = {} if kind == "cam" else rival_shares(p, 0, against or "rivals")
     used = looks if kind == "focus" else [p]
-    maps = [cam(look, 1) if kind == "cam" else contrastive_cam(look, 1, against or "rivals") for look in used]
+    maps = [cam(look, 0) if kind == "cam" else contrastive_cam(look, 0, against or "rivals") for look in used]
     for found, expected in zip(heat.cells, maps, strict=True):
         np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.float32
     drawn = [on_photo(m, look.geometry, alignment) for m, look in zip(maps, used, strict=True)]
     np.testing.assert_allclose(heat.values, agreement(drawn) if kind == "focus" else drawn[0])
     assert heat.image is p.image and heat.kind == kind and heat.subject == subject
-    assert heat.target == p.score("bee") and heat.rivals == shares
+    assert heat.target == p.score("ant") and heat.rivals == shares
     assert (heat.name, heat.averaged) == {
         "cam": ("CAM", "SeCAM"),
         "contrast": ("contrast", "SeCAM"),
@@ -242,8 +247,8 @@ def test_a_heat_map_is_what_it_says(one, kind, against, subject, alignment):
         assert heat.total is heat.bias is None and heat.unit == "its own units: agreement of two sizes"
         assert heat.label == f"focus ({heat.unit})"
     else:
-        assert heat.total == pytest.approx(p.scores[1] - sum(q * p.scores[j] for j, q in shares.items()))
-        assert heat.bias == pytest.approx(p.bias[1] - sum(q * p.bias[j] for j, q in shares.items()))
+        assert heat.total == pytest.approx(p.scores[0] - sum(q * p.scores[j] for j, q in shares.items()))
+        assert heat.bias == pytest.approx(p.bias[0] - sum(q * p.bias[j] for j, q in shares.items()))
         assert heat.label == "evidence (units of the score)"
     assert repr(heat) == f"{heat.name}: {subject}: 400×600 pixels, {heat.unit}"
 
@@ -308,6 +313,8 @@ def test_cells_are_finite_numbers(registry, one, bad):
 def test_of_two_classes_each_is_the_other_s_one_rival():
     p = tiny(0, 2, ["cat", "dog"]).predict(sample_image("coffee"))
     assert heat_map(p, "cat", "contrast").subject == "cat, not dog"
+    three = tiny(0, 3, ["cat", "dog", "elk"]).predict(sample_image("coffee"))
+    assert heat_map(three, "cat", "contrast").subject == "cat, not its 2 strongest rivals"
     with pytest.raises(ValueError, match="without against="):
         heat_map(p, "cat", "cam", "dog")
 
@@ -329,8 +336,14 @@ def test_a_map_that_is_brought_along_written_out():
     for bad in (partly, partly * np.nan):
         with pytest.raises(ValueError, match="infinite values, or no number"):
             HeatMap.of(bad, photo, "m")
-    for wrong in (None, np.dstack([photo, photo[..., :1]]), photo[..., 0], photo[..., :2]):
-        with pytest.raises(ValueError, match="uint8 array, not"):
+    for wrong, got in (
+        (None, "NoneType"),
+        (photo.tolist(), "list"),
+        (photo[..., 0], r"\(400, 600\) uint8"),
+        (photo[..., :2], r"\(400, 600, 2\) uint8"),
+        (np.dstack([photo, photo[..., :1]]), r"\(400, 600, 4\) uint8"),
+    ):
+        with pytest.raises(ValueError, match=f"uint8 array, not {got}"):
             HeatMap.of(values, wrong, "m")
 
 
@@ -340,6 +353,8 @@ def test_a_heat_map_is_an_array_to_numpy():
     copied, single = np.array(heat, copy=True), np.asarray(heat, dtype=np.float32)
     assert not np.shares_memory(copied, heat.values) and (copied == heat.values).all()
     assert np.array(heat, dtype=np.float32, copy=True).dtype == single.dtype == np.float32
+    for copy in (None, False, True):  # numpy would convert what comes back
+        assert heat.__array__(np.float32, copy).dtype == np.float32
     assert (single == heat.values).all() and copied.dtype == np.float64
 
 

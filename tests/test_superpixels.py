@@ -236,6 +236,8 @@ def test_nearest_takes_what_lies_under_the_centre(sides: tuple[int, ...]) -> Non
     masked = nearest(np.ma.masked_equal(values, 0), new)
     assert (np.ma.getmaskarray(masked) == (found == 0)).all()
     assert nearest(values, size) is values and nearest(values, list(size)) is values
+    with pytest.raises(ValueError, match="argument"):
+        nearest(values, (*size, 1))
 
 
 # --- the registry, and how slic is asked -----------------------------------------------------------------
@@ -321,6 +323,9 @@ def test_what_a_segmenter_is_given_and_gives(monkeypatch) -> None:
     labels = superpixels(photo, 2, "columns")
     assert (np.ma.getmaskarray(labels) == (np.indices((20, 2048))[0] < 2)).all()
     assert (labels.compressed() == np.broadcast_to(np.arange(2048) // 1024, (18, 2048)).ravel()).all()
+    monkeypatch.setitem(SEGMENTERS, "cropped", Segmenter("cropped", lambda i, s: i[1:, :, 0], "", ""))
+    with pytest.raises(ValueError, match="on the photograph itself"):
+        superpixels(photo, 2, "cropped")
     for mask in (np.zeros((20, 2048), bool), np.ones((10, 1024), bool)):
         with pytest.raises(ValueError, match="mask= has shape"):
             superpixels(photo, 2, "columns", mask=mask)
