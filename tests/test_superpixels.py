@@ -212,8 +212,12 @@ def test_a_masked_label_map_written_out() -> None:
 
 
 def test_what_is_no_label_map() -> None:
-    for wrong, size in (([1, 2], None), (np.zeros((2, 2, 2), int), None), (np.zeros((2, 3), int), (3, 2))):
-        with pytest.raises(ValueError, match="The label map has shape"):
+    for wrong, size, wanted in (
+        ([1, 2], None, r"\(height, width\)"),
+        (np.zeros((2, 2, 2), int), None, r"\(height, width\)"),
+        (np.zeros((2, 3), int), [3, 2], r"\(3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=f"The label map has shape .*, the photograph {wanted}"):
             LabelMap.of(wrong, size)
     for dtype in (float, complex, str):
         with pytest.raises(ValueError, match="holds whole numbers"):
