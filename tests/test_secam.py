@@ -385,9 +385,10 @@ def test_equal_scores_keep_their_order() -> None:
 
 
 def test_a_map_without_places_says_so_of_two_regions(small: HeatMap) -> None:
-    flat = replace(small, values=np.ones((2, 3)))
-    with pytest.warns(UserWarning, match="CAM has the same value everywhere"):
-        average(flat, np.array([[0, 0, 0], [1, 1, 1]]))
+    for value in (1.0, 0.0):
+        flat = replace(small, values=np.full((2, 3), value))
+        with pytest.warns(UserWarning, match="CAM has the same value everywhere"):
+            average(flat, np.array([[0, 0, 0], [1, 1, 1]]))
 
 
 def test_secam_is_what_its_parts_give(one: GapClassifier) -> None:
