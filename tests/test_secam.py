@@ -314,6 +314,8 @@ def test_a_table_of_regions_written_out(small: HeatMap) -> None:
     assert best.superpixel == 10
     assert result.mask(result.regions(top=1)).tolist() == [[True, True, False], [False, False, False]]
     second = Regions(regions[1:])
+    nothing = average(replace(small, values=HEAT - 9), LABELS).regions(top=1)
+    assert nothing.evidence == 0 and Regions([regions[0]._replace(evidence=0.0)]).evidence == 0
     assert result.mask(second).tolist() == [[False, False, False], [True, False, False]]
     assert result.mask(second).dtype == bool
 
@@ -327,6 +329,7 @@ def test_a_table_without_evidence_written_out(small: HeatMap) -> None:
         (small, masked, "mean", "SeCAM"),
     ):
         result = average(heat, labels, statistic)
+        assert result.title == (f"{name}: bee" if heat is small else name)
         assert not result.adds_up and result.name == name and result.statistic == statistic
         regions = result.regions(top=1)
         assert not regions.adds_up and regions.evidence is None and regions[0].evidence is None

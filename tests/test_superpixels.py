@@ -205,7 +205,7 @@ def test_a_masked_label_map_written_out() -> None:
     values, where = np.arange(6.0).reshape(2, 3), np.array([[True, True, False], [True] * 3])
     assert cut.sums(where, values).tolist() == [1, 8] and cut.sums(where).tolist() == [1, 2]
     assert [c.tolist() for c in cut.centres()] == [[0, 1], [1.5, 1]]
-    assert LabelMap.of(np.ma.masked_equal([[0, 1]], 5)).everywhere
+    assert LabelMap.of(np.ma.masked_array([[0, 1]], [[False, False]])).everywhere, "a mask that hides nothing"
     last = LabelMap.of(np.ma.masked_equal([[0, 1, 2]], 2))
     nothing = last.sums(np.array([[True, False, False]]))
     assert nothing.tolist() == [1, 0], "a region without a pixel counts none"
