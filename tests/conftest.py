@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import matplotlib.pyplot as plt
 import pytest
 from filelock import FileLock
@@ -20,6 +21,10 @@ from xaicore.pictures.download import is_public as download_is_public
 from xaicore.pictures.samples import sample_path
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# for tests/mutate.py: that a test fails is enough to know, and the smallest example takes long to find
+quick = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+hypothesis.settings.register_profile("mutate", phases=quick, database=None)
 
 # what a test needs that uses one of these fixtures, directly or through others
 MARKERS = {

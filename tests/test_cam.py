@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import map_coordinates
 
 from xaicore import (
     GapClassifier,
@@ -66,8 +67,15 @@ def test_bad_shapes_and_values() -> None:
         class_activation_map(np.zeros((5, 3, 3)), np.zeros(4))
     with pytest.raises(ValueError, match="don't fit"):
         class_activation_map(np.zeros((3, 3)), np.zeros(3))
-    with pytest.raises(ValueError, match="NaN"):
-        class_activation_map(np.full((5, 3, 3), np.nan), np.zeros(5))
+    with pytest.raises(ValueError, match="don't fit"):
+        class_activation_map(np.zeros((5, 3, 3)), np.zeros((2, 2, 5)))
+    for bad in (np.nan, np.inf):
+        f, w = np.zeros((5, 3, 3)), np.zeros(5)
+        f[2, 1, 0] = w[3] = bad
+        for arguments in ((f, np.zeros(5)), (np.zeros((5, 3, 3)), w)):
+            with pytest.raises(ValueError, match="NaN"):
+                class_activation_map(*arguments)
+    assert class_activation_map([[[1.0]], [[2.0]]], [3.0, 4.0]) == 11
 
 
 # --- on the real network -----------------------------------------------------------------------------------
@@ -270,3 +278,49 @@ def test_views_keep_what_was_never_seen() -> None:
     values = np.array([[np.nan, 2.0], [-1.0, 0.0]])
     for view in (relu, min_max, symmetric):
         assert np.array_equal(np.isnan(view(values)), np.isnan(values))
+
+
+def test_views_of_small_maps_are_those_of_large_ones() -> None:
+    values = np.array([[np.nan, 2.0], [-4.0, 0.0]])
+    expected = ((relu, values.clip(0)), (min_max, (values + 4) / 6), (symmetric, values / 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for view, shown in expected:
+            for factor in (1e-3, 1, 1e3):
+                scale = factor if view is relu else 1
+                np.testing.assert_allclose(view(factor * values), scale * shown)
+        np.testing.assert_array_equal(min_max([[1, 3], [2, 1]]), [[0, 1], [0.5, 0]])
+    with pytest.warns(UserWarning, match="constant"):
+        np.testing.assert_array_equal(min_max([[np.nan, 7.0]]), [[np.nan, 0.5]])
+    with pytest.warns(UserWarning, match="zero"):
+        np.testing.assert_array_equal(symmetric([[np.nan, 0.0]]), [[np.nan, 0.0]])
+    with pytest.warns(UserWarning, match="no positive value"):
+        np.testing.assert_array_equal(relu([[np.nan, -7.0]]), [[np.nan, 0.0]])
+
+
+def test_drawing_written_out() -> None:
+    """Between the centres in proportion, beyond the outermost the nearest; also of one cell."""
+    values = np.array([[0, 2, 6]])
+    assert upsample(values, (1, 6), "half_pixel").tolist() == [[0, 0.5, 1.5, 3, 5, 6]]
+    assert upsample(values, (1, 6), "receptive_field").tolist() == [[0, 1, 2, 4, 6, 6]]
+    assert upsample(values, (1, 5), "corners").tolist() == [[0, 1, 2, 4, 6]]
+    assert upsample(values, (1, 2), "corners").tolist() == [[0, 6]]
+    assert upsample(values, (2, 1), "corners").tolist() == [[0], [0]]
+    assert upsample(values, (1, 6)).tolist() == upsample(values, (1, 6), "half_pixel").tolist()
+    assert upsample([[3]], (2, 2), "corners").tolist() == [[3, 3], [3, 3]]
+    assert upsample(np.ones((4, 5, 2, 3)), (6, 7)).shape == (4, 5, 6, 7)
+    with pytest.raises(ValueError, match=r"\(\.\.\., h, w\), not \(3,\)"):
+        upsample(values[0], (1, 6))
+
+
+def test_each_alignment_is_drawn_onto_the_photo() -> None:
+    _, geometry = fit(np.zeros((300, 451, 3), np.uint8), "crop")
+    cells = np.random.default_rng(0).normal(size=(2, 7, 7))
+    for alignment, centre in (("half_pixel", 15.5), ("receptive_field", 0.0)):
+        drawn = on_photo(cells, geometry, alignment)  # type: ignore[arg-type]
+        rows, columns = (np.clip((geometry.positions(a) - centre) / 32, 0, 6) for a in (0, 1))
+        expected = map_coordinates(cells[1], np.meshgrid(rows, columns, indexing="ij"), order=1)
+        seen = geometry.seen()
+        np.testing.assert_allclose(drawn[1][seen], expected[seen])
+        assert np.isnan(drawn[:, ~seen]).all() and drawn.shape == (2, 300, 451)
+    np.testing.assert_array_equal(on_photo(cells, geometry), on_photo(cells, geometry, "half_pixel"))

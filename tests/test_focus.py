@@ -1,15 +1,18 @@
 """Contrast obeys its identities on real photographs; agreement keeps only what all maps share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tiny_network import tiny
 
 from xaicore import cam, contrastive_cam, heat_map, sample_image
 from xaicore.evaluation.randomisation import rank_correlation
-from xaicore.maps.cells import rival_shares
+from xaicore.maps.cells import class_activation_map, contrast_with, rival_shares
 from xaicore.maps.drawing import on_photo
 from xaicore.maps.focus import agreement
 from xaicore.networks.looks import Looks
@@ -54,8 +57,6 @@ def test_contrast_is_the_gradient_behind_the_softmax(chelsea):
 
 
 def test_adding_one_vector_to_all_classes_changes_the_cam_and_not_the_contrast(chelsea):
-    from dataclasses import replace
-
     vector = np.random.default_rng(0).normal(size=chelsea.class_weights.shape[1]).astype(np.float32)
     shifted = replace(chelsea, class_weights=chelsea.class_weights + vector)
     assert np.abs(cam(shifted) - cam(chelsea)).max() > 1
@@ -98,8 +99,6 @@ def test_so_many_rivals_as_asked_for_or_all(chelsea, strongest):
 
 
 def test_a_network_of_few_classes_has_fewer_rivals(chelsea):
-    from dataclasses import replace
-
     few = replace(
         chelsea,
         scores=chelsea.scores[:3],
@@ -113,13 +112,79 @@ def test_a_network_of_few_classes_has_fewer_rivals(chelsea):
 
 def test_contrast_stays_exact_when_the_network_is_sure(chelsea):
     """p_c rounds to 1 in float32; the others' shares must not come from 1 − p_c."""
-    from dataclasses import replace
-
     c = chelsea.index()
     scores = chelsea.scores.copy()
     scores[c] += 100
     sure, usual = (rival_shares(p, c, "others") for p in (replace(chelsea, scores=scores), chelsea))
     assert sure == pytest.approx(usual)
+
+
+# --- on small networks, whose every share is written out -------------------------------------------------
+
+
+def test_shares_written_out(one):
+    p = one.predict(sample_image("coffee"), "squash")
+    for c in range(6):
+        rest = sorted({*range(6)} - {c}, key=lambda j: -p.scores[j])
+        for strongest in (1, 2, 4, 5, 6, 9):
+            expected = dict.fromkeys(rest[:strongest], 1 / min(strongest, 5))
+            assert list(rival_shares(p, c, strongest=strongest).items()) == list(expected.items())
+        chances = {j: p.probabilities[j] / (1 - p.probabilities[c]) for j in sorted(rest)}
+        assert rival_shares(p, c, "others") == pytest.approx(chances)
+        assert rival_shares(p, c, rest[1]) == {rest[1]: 1.0}
+        for against in ("rivals", "others", rest[2]):
+            shares = rival_shares(p, c, against)
+            found = contrastive_cam(p, c, against)
+            expected = cam(p, c) - sum(q * cam(p, j) for j, q in shares.items())
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+            assert found.dtype == cam(p, c).dtype == np.float32
+        two = contrastive_cam(p, c, strongest=2)
+        np.testing.assert_allclose(two, cam(p, c) - cam(p, rest[:2]).mean(axis=0), atol=1e-6)
+        np.testing.assert_array_equal(contrast_with(p, c, {}), cam(p, c))
+    assert rival_shares(p) == rival_shares(p, p.index(), "rivals")
+    np.testing.assert_array_equal(contrastive_cam(p), contrastive_cam(p, p.index()))
+
+
+def test_the_maps_of_named_classes(one):
+    p = one.predict(sample_image("coffee"), "squash")
+    for several in (["bee", 4], ("bee", 4), np.array([1, 4])):
+        expected = class_activation_map(p.feature_maps, p.class_weights[[1, 4]])
+        np.testing.assert_array_equal(cam(p, several), expected)
+    np.testing.assert_allclose(cam(p, "bee"), expected[0], atol=1e-6)
+    np.testing.assert_array_equal(cam(p), cam(p, p.index()))
+
+
+def test_ten_rivals_and_of_equals_the_first():
+    p = tiny(0, 40).predict(sample_image("coffee"))
+    assert len(rival_shares(p)) == 10
+    equal = replace(p, scores=np.zeros_like(p.scores))
+    assert list(rival_shares(equal, 3)) == [0, 1, 2, *range(4, 11)]
+
+
+def test_shares_of_scores_beyond_what_exp_can_hold(one):
+    p = one.predict(sample_image("coffee"))
+    loud = replace(p, scores=np.float32([900, 901, 0, 902, -900, 5]))
+    expected = np.exp([-1, 0]) / np.exp([-1, 0]).sum()
+    assert rival_shares(loud, 3, "others") == pytest.approx(
+        {0: expected[0], 1: expected[1], 2: 0, 4: 0, 5: 0}
+    )
+
+
+def test_what_has_no_rival(one):
+    p = one.predict(sample_image("coffee"))
+    single = tiny(0, 1).predict(sample_image("coffee"))
+    for arguments, says in (
+        ((p, "bee", "bee"), "'bee' against itself"),
+        ((p, "bee", "rivals", 0), "at least one rival"),
+        ((replace(p, activation="sigmoid"), "bee", "others"), "don't exclude each other"),
+        ((single,), "answers by one logit"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            rival_shares(*arguments)
+    assert rival_shares(replace(p, activation="sigmoid"), "bee", "dog") == {4: 1.0}
+
+
+# --- agreement -------------------------------------------------------------------------------------------
 
 
 @given(st.lists(maps, min_size=1, max_size=4))
@@ -138,6 +203,9 @@ def test_agreement_of_one_map_is_the_map_and_unseen_stays_unseen():
     heat = np.array([[1.0, -2.0, np.nan], [0.0, 3.0, 4.0]])
     np.testing.assert_allclose(agreement([heat]), heat)
     np.testing.assert_allclose(agreement([heat, heat]), heat)
+    np.testing.assert_allclose(agreement([heat, [[1, 2, 5], [0, -3, 4]]]), [[1, 0, np.nan], [0, 0, 4]])
+    small = np.array([[-128, 3]], np.int8)
+    np.testing.assert_allclose(agreement([small, small]), small)
     with pytest.raises(ValueError, match="of one size"):
         agreement([heat, heat[:1]])
     with pytest.raises(ValueError, match="at least one"):

@@ -30,7 +30,7 @@ from xaicore import (
     upsample,
 )
 from xaicore.pictures.geometry import fit
-from xaicore.regions.averages import paint, within_variance
+from xaicore.regions.averages import Regions, paint, within_variance
 from xaicore.show.figures import show_regions
 
 maps = arrays(np.float64, (8, 9), elements=st.floats(-10, 10))
@@ -266,3 +266,156 @@ def test_bad_arguments(chelsea: Prediction) -> None:
         secam(chelsea, labels=np.zeros((300, 451), int), segments=5)
     with pytest.raises(ValueError, match="No class"):
         secam(chelsea, "unicorn cat")
+
+
+# --- written out, on small networks ----------------------------------------------------------------------
+
+HEAT = np.array([[4.0, 2.0, np.nan], [1.0, np.nan, -5.0]])
+LABELS = np.array([[10, 10, 11], [12, 12, 13]])
+
+
+@pytest.fixture
+def small(one: GapClassifier) -> HeatMap:
+    """Six pixels, two of them never seen, of a map that adds up."""
+    whole = heat_map(one.predict(sample_image("coffee")), "bee")
+    return replace(whole, values=HEAT, image=np.zeros((2, 3, 3), np.uint8))
+
+
+def test_a_table_of_regions_written_out(small: HeatMap) -> None:
+    result = average(small, LABELS)
+    assert result.adds_up and result.image is small.image and result.labels is LABELS
+    np.testing.assert_array_equal(result.scores, [3, np.nan, 1, -5])
+    np.testing.assert_array_equal(result.map, [[3, 3, np.nan], [1, np.nan, -5]])
+    regions = result.regions(top=9)
+    assert regions[0] == (10, 3.0, 0.5, pytest.approx(6 / 7), 0.0, 0.5)
+    assert regions[1] == (12, 1.0, 0.25, pytest.approx(1 / 7), 1.0, 0.5)
+    assert len(regions) == 2 and regions.adds_up and regions.superpixels == [10, 12]
+    assert regions.area == 0.75 and regions.evidence == pytest.approx(1)
+    assert all(type(value) in (int, float) for region in regions for value in region)
+    assert regions.to_csv().splitlines()[0] == "superpixel,score,area,evidence,row,column"
+    assert regions.to_csv().startswith(
+        f"superpixel,score,area,evidence,row,column\n10,3.0,0.5,{6 / 7},0.0,0.5\n12,1.0,0.25,"
+    )
+    assert repr(result).splitlines() == [
+        "SeCAM for 'bee': 4 superpixels",
+        "superpixel       score        area    evidence",
+        "        10        3.00       50.0%       85.7%",
+        "        12        1.00       25.0%       14.3%",
+        "  together                   75.0%      100.0%",
+    ]
+    assert result._repr_html_() == (
+        "<p>SeCAM for &#x27;bee&#x27;: 4 superpixels</p><table><thead><tr><th>superpixel</th><th>score</th>"
+        "<th>area</th><th>evidence</th></tr></thead><tbody>"
+        "<tr><td>10</td><td>3.00</td><td>50.0%</td><td>85.7%</td></tr>"
+        "<tr><td>12</td><td>1.00</td><td>25.0%</td><td>14.3%</td></tr>"
+        "<tr><td>together</td><td></td><td>75.0%</td><td>100.0%</td></tr></tbody></table>"
+    )
+    (best,) = result.regions(threshold=0.5)
+    assert best.superpixel == 10
+    assert result.mask(result.regions(top=1)).tolist() == [[True, True, False], [False, False, False]]
+    second = Regions(regions[1:])
+    nothing = average(replace(small, values=HEAT - 9), LABELS).regions(top=1)
+    assert nothing.evidence == 0 and Regions([regions[0]._replace(evidence=0.0)]).evidence == 0
+    assert result.mask(second).tolist() == [[False, False, False], [True, False, False]]
+    assert result.mask(second).dtype == bool
+
+
+def test_a_table_without_evidence_written_out(small: HeatMap) -> None:
+    brought = replace(small, total=None, subject="", name="<m>", averaged="<m> by regions")
+    masked = np.ma.masked_equal(LABELS, 12)
+    for heat, labels, statistic, name in (
+        (brought, LABELS, "mean", "<m> by regions"),
+        (small, LABELS, "max", "CAM by regions (max)"),
+        (small, masked, "mean", "SeCAM"),
+    ):
+        result = average(heat, labels, statistic)
+        assert result.title == (f"{name}: bee" if heat is small else name)
+        assert not result.adds_up and result.name == name and result.statistic == statistic
+        regions = result.regions(top=1)
+        assert not regions.adds_up and regions.evidence is None and regions[0].evidence is None
+        score = "4.00" if statistic == "max" else "3.00"
+        count = 3 if labels is masked else 4
+        told = f"{name} for 'bee'" if heat is small else name
+        assert repr(result).splitlines()[:3] == [
+            f"{told}: {count} superpixels",
+            "superpixel       score        area",
+            f"        10        {score}       50.0%",
+        ]
+    assert average(brought, LABELS)._repr_html_().startswith("<p>&lt;m&gt; by regions: 4 superpixels</p>")
+    assert average(brought, masked).mask(Regions([])).tolist() == [[False] * 3] * 2
+
+
+def test_five_of_the_regions_are_shown() -> None:
+    heat = HeatMap.of(np.arange(1.0, 9).reshape(1, 8), np.zeros((1, 8, 3), np.uint8), "m")
+    result = average(heat, np.arange(8)[None])
+    assert repr(result).count("\n") == 7 and result._repr_html_().count("<tr>") == 7
+    assert f"{result.regions(top=5)!r}" in repr(result)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "max", "median"])
+def test_scores_of_a_masked_label_map(statistic: str) -> None:
+    labels = np.ma.masked_array([[3, 3, 3, 9], [3, 5, 5, 7]], [[0, 0, 0, 0], [1, 0, 0, 0]])
+    heat = np.array([[1.0, 2.0, 6.0, np.nan], [50.0, -4.0, np.nan, 0.0]])
+    scores = superpixel_scores(heat, labels, statistic)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(scores, [{"mean": 3, "max": 6, "median": 2}[statistic], -4, 0, np.nan])
+    np.testing.assert_array_equal(paint([1, 2, 3, 4], labels), [[1, 1, 1, 4], [np.nan, 2, 2, 3]])
+    nothing = superpixel_scores(np.full((2, 4), np.nan), labels, statistic)  # type: ignore[arg-type]
+    assert nothing.shape == (4,) and np.isnan(nothing).all()
+    assert (superpixel_scores(heat, labels) == superpixel_scores(heat, labels, "mean"))[:3].all()
+
+
+def test_a_label_map_of_another_size_is_refused_everywhere(small: HeatMap) -> None:
+    for call in (superpixel_scores, within_variance, average):
+        with pytest.raises(ValueError, match="on the photograph itself"):
+            call(small, LABELS[:1])
+    with pytest.raises(ValueError, match="choose one of mean, max, median"):
+        average(small, LABELS, "mode")  # type: ignore[arg-type]
+
+
+def test_within_variance_written_out() -> None:
+    heat = np.array([[1.0, 3.0, 5.0, 9.0], [np.nan, 2.0, 8.0, 7.0]])
+    labels = np.ma.masked_equal([[4, 4, 6, 0], [4, 6, 6, 0]], 0)
+    assert within_variance(heat, labels) == pytest.approx((1 + 1 + 0 + 9 + 9) / 5)
+
+
+def test_equal_scores_keep_their_order() -> None:
+    scores = np.tile([1.0, 2.0], 40)
+    assert select(scores, top=60).tolist() == [*range(1, 80, 2), *range(0, 40, 2)]
+    assert select(scores, threshold=0.75).tolist() == [*range(1, 80, 2)]
+    assert select(np.array([0.25, np.nan, 0.5]), threshold=0.5).tolist() == [2, 0]
+    assert select(np.array([0.5]), top=1).tolist() == [0]
+    assert select(np.array([np.nan, np.nan]), top=1).tolist() == []
+
+
+def test_a_map_without_places_says_so_of_two_regions(small: HeatMap) -> None:
+    for value in (1.0, 0.0):
+        flat = replace(small, values=np.full((2, 3), value))
+        with pytest.warns(UserWarning, match="CAM has the same value everywhere"):
+            average(flat, np.array([[0, 0, 0], [1, 1, 1]]))
+
+
+def test_secam_is_what_its_parts_give(one: GapClassifier) -> None:
+    p = one.predict(sample_image("coffee"), "squash")
+    cut = superpixels(p.image, 30, "watershed", compactness=0.01)
+    for statistic in ("mean", "max"):
+        result = secam(
+            p,
+            "dog",
+            segments=30,
+            segmenter="watershed",
+            statistic=statistic,  # type: ignore[arg-type]
+            alignment="corners",
+            compactness=0.01,
+        )
+        heat = heat_map(p, "dog", alignment="corners")
+        np.testing.assert_array_equal(result.labels, cut)
+        np.testing.assert_array_equal(result.heat.values, heat.values)
+        np.testing.assert_array_equal(result.scores, superpixel_scores(heat, cut, statistic))  # type: ignore[arg-type]
+        assert result.statistic == statistic and result.target == p.score("dog")
+    usual = secam(p)
+    np.testing.assert_array_equal(usual.labels, superpixels(p.image))
+    np.testing.assert_array_equal(usual.heat.values, heat_map(p).values)
+    assert usual.statistic == "mean" and secam(p, labels=cut).labels is cut
+    for wrong in ({"segments": 5}, {"segmenter": "watershed"}, {"compactness": 3}):
+        with pytest.raises(ValueError, match="drop segments="):
+            secam(p, labels=cut, **wrong)

@@ -1,20 +1,24 @@
 """Superpixels: a partition of the photograph, by whichever segmenter."""
 
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from skimage.color import rgb2gray
 from skimage.data import astronaut
+from skimage.filters import sobel
 from skimage.measure import label
-from skimage.segmentation import slic
+from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
 from skimage.transform import rescale
 
 from xaicore import sample_image, superpixel_scores, superpixels
-from xaicore.regions.labels import LabelMap
-from xaicore.regions.segmenters import SEGMENTERS, Segmenter
+from xaicore.regions import segmenters
+from xaicore.regions.labels import LabelMap, nearest
+from xaicore.regions.segmenters import SEGMENTERS, Segmenter, _attempts, few, segmenter
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +26,14 @@ def photo() -> np.ndarray:
     return (rescale(sample_image("coffee"), 0.4, channel_axis=2, anti_aliasing=True) * 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("segmenter", SEGMENTERS)
-def test_labels_are_a_partition_without_gaps(photo: np.ndarray, segmenter: str) -> None:
-    labels = superpixels(photo, segmenter=segmenter)
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_labels_are_a_partition_without_gaps(photo: np.ndarray, name: str) -> None:
+    labels = superpixels(photo, segmenter=name)
     assert labels.shape == photo.shape[:2]
     assert (np.bincount(labels.ravel()) > 0).all()
     assert labels.min() == 0
     assert labels.max() > 0
-    assert np.array_equal(labels, superpixels(photo, segmenter=segmenter)), "not deterministic"
+    assert np.array_equal(labels, superpixels(photo, segmenter=name)), "not deterministic"
 
 
 def test_slic_is_scikit_images_on_rgb(photo: np.ndarray) -> None:
@@ -39,8 +43,8 @@ def test_slic_is_scikit_images_on_rgb(photo: np.ndarray) -> None:
 
 
 def test_more_segments_asked_gives_more(photo: np.ndarray) -> None:
-    for segmenter in ("slic", "watershed"):
-        counts = [superpixels(photo, n, segmenter).max() + 1 for n in (10, 50, 200)]
+    for name in ("slic", "watershed"):
+        counts = [superpixels(photo, n, name).max() + 1 for n in (10, 50, 200)]
         assert counts == sorted(set(counts))
 
 
@@ -168,3 +172,261 @@ def test_label_maps_that_say_nothing_are_refused() -> None:
         LabelMap.of(np.ma.masked_all((3, 3), dtype=int))
     with pytest.raises(ValueError, match="shape"):
         LabelMap.of(np.zeros((2, 3, 3), int))
+
+
+# --- label maps written out ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ids", [[0, 1, 2], [0, 1, 3], [1, 2, 3], [-1, 0, 2], [0, 5, 6], [0, 8, 9]])
+def test_a_label_map_written_out(ids: list[int]) -> None:
+    index = np.array([[0, 0, 1], [2, 1, 1]])
+    own = np.array(ids, np.int16)[index]
+    cut = LabelMap.of(own, (2, 3))
+    assert cut.ids.tolist() == ids and cut.ids.dtype == np.int16 and cut.index.dtype == np.int32
+    assert (cut.index == index).all() and len(cut) == 3 and cut.everywhere
+    assert cut.each([1.5, 2.5, 3.5], np.nan).tolist() == [[1.5, 1.5, 2.5], [3.5, 2.5, 2.5]]
+    values, where = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[True, False, True], [True] * 3])
+    assert cut.sums(where, values).tolist() == [1, 14, 4]
+    assert cut.sums(where).tolist() == [1, 3, 1]
+    rows, columns = cut.centres()
+    np.testing.assert_allclose(rows, [0, 2 / 3, 1])
+    np.testing.assert_allclose(columns, [0.5, 5 / 3, 0])
+
+
+def test_a_masked_label_map_written_out() -> None:
+    own = np.ma.masked_equal(np.array([[9, 4, 4], [7, 9, 7]]), 9)
+    for size in (None, (2, 3), [2, 3]):
+        cut = LabelMap.of(own, size)
+        assert cut.ids.tolist() == [4, 7] and cut.index.tolist() == [[-1, 0, 0], [1, -1, 1]]
+        assert cut.index.dtype == np.int32 and not cut.everywhere
+    assert cut.masked.mask.tolist() == [[True, False, False], [False, True, False]]
+    assert cut.masked.compressed().tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(cut.each([0.5, 1.5], np.nan), [[np.nan, 0.5, 0.5], [1.5, np.nan, 1.5]])
+    values, where = np.arange(6.0).reshape(2, 3), np.array([[True, True, False], [True] * 3])
+    assert cut.sums(where, values).tolist() == [1, 8] and cut.sums(where).tolist() == [1, 2]
+    assert [c.tolist() for c in cut.centres()] == [[0, 1], [1.5, 1]]
+    assert LabelMap.of(np.ma.masked_array([[0, 1]], [[False, False]])).everywhere, "a mask that hides nothing"
+    last = LabelMap.of(np.ma.masked_equal([[0, 1, 2]], 2))
+    nothing = last.sums(np.array([[True, False, False]]))
+    assert nothing.tolist() == [1, 0], "a region without a pixel counts none"
+
+
+def test_what_is_no_label_map() -> None:
+    for wrong, size, wanted in (
+        ([1, 2], None, r"\(height, width\)"),
+        (np.zeros((2, 2, 2), int), None, r"\(height, width\)"),
+        (np.zeros((2, 3), int), [3, 2], r"\(3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=f"The label map has shape .*, the photograph {wanted}"):
+            LabelMap.of(wrong, size)
+    for dtype in (float, complex, str):
+        with pytest.raises(ValueError, match="holds whole numbers"):
+            LabelMap.of(np.zeros((2, 2)).astype(dtype))
+    for empty in (np.zeros((0, 3), int), np.ma.masked_equal([[1, 1]], 1)):
+        with pytest.raises(ValueError, match="no pixel in a region"):
+            LabelMap.of(empty)
+
+
+@settings(deadline=None)
+@given(st.tuples(*[st.integers(1, 9)] * 4))
+def test_nearest_takes_what_lies_under_the_centre(sides: tuple[int, ...]) -> None:
+    size, new = sides[:2], sides[2:]
+    values = np.arange(size[0] * size[1]).reshape(size)
+    found = nearest(values, new)
+    rows, columns = (
+        [Fraction(2 * i + 1, 2) * m // n for i in range(n)] for n, m in zip(new, size, strict=True)
+    )
+    assert found.tolist() == [[values[r, c] for c in map(int, columns)] for r in map(int, rows)]
+    masked = nearest(np.ma.masked_equal(values, 0), new)
+    assert (np.ma.getmaskarray(masked) == (found == 0)).all()
+    assert nearest(values, size) is values and nearest(values, list(size)) is values
+    with pytest.raises(ValueError, match="argument"):
+        nearest(values, (*size, 1))
+
+
+# --- the registry, and how slic is asked -----------------------------------------------------------------
+
+
+def test_what_a_segmenter_is_registered_as(monkeypatch) -> None:
+    monkeypatch.setattr(segmenters, "SEGMENTERS", dict(SEGMENTERS))
+
+    def told(image, segments):
+        """Told.
+
+        More.
+        """
+
+    def untold(image, segments):
+        pass
+
+    assert segmenter("mine")(told) is told
+    assert segmenters.SEGMENTERS["mine"] == Segmenter("mine", told, "", "Told.")
+    assert segmenters.SEGMENTERS["mine"].counted
+    segmenter("own", knobs="size=")(told)
+    assert segmenters.SEGMENTERS["own"] == Segmenter("own", told, "size=", "Told.")
+    for name in ("", "slic", "mine"):
+        with pytest.raises(ValueError, match="not taken"):
+            segmenter(name)
+    with pytest.raises(ValueError, match="docstring"):
+        segmenter("third")(untold)
+    assert "third" not in segmenters.SEGMENTERS
+
+
+def test_few_is_one_or_under_a_fifth() -> None:
+    for found, asked, pixels, expected in (
+        (20, 100, 5000, False),
+        (19, 100, 5000, True),
+        (1, 1, 5000, False),
+        (1, 2, 5000, True),
+        (1, 2, 1, False),
+        (2, 2, 5000, False),
+        (2, 9, 5000, False),
+        (2, 11, 5000, True),
+        (2, 11, 10, False),
+        (2, 11, 11, True),
+        (12, 10, 5000, False),
+    ):
+        assert few(found, asked, pixels) is expected, (found, asked, pixels)
+
+
+def test_how_slic_is_asked() -> None:
+    smoothed = [{"sigma": 1}, {"sigma": 2}, {"sigma": 4}]
+    assert list(_attempts(100, {})) == [(100, {}), *((100, more) for more in smoothed)]
+    assert list(_attempts(10, {"sigma": 0})) == [(10, {})]
+    more = [(asked, {}) for asked in range(10, 21)]
+    assert list(_attempts(9, {"sigma": 0})) == [(9, {}), *more]
+    again = [(asked, {"sigma": 2}) for asked in range(10, 21)]
+    assert list(_attempts(9, {})) == [(9, {}), *((9, s) for s in smoothed), *more, *again]
+
+
+def test_what_a_segmenter_is_given_and_gives(monkeypatch) -> None:
+    """The picture, cut down, the number, the options, a mask of its size; what it leaves out stays out."""
+    asked = []
+
+    def columns(image: np.ndarray, segments: int, **options: object) -> np.ndarray:
+        asked.append((image.shape, segments, options))
+        column = np.indices(image.shape[:2])[1] * 2 // image.shape[1] + 3
+        out = np.ma.masked_array(column, ~options["mask"]) if options.get("mask") is not None else column
+        return np.ma.masked_where(np.arange(len(out))[:, None] + 0 * column == 0, out) if leave else out
+
+    for knobs, name in (("", "columns"), ("wide=", "free")):
+        monkeypatch.setitem(SEGMENTERS, name, Segmenter(name, columns, knobs, ""))
+    photo, leave = np.zeros((20, 2048, 3), np.uint8), False
+    labels = superpixels(photo, 2, "columns", wide=3)
+    assert asked.pop() == ((10, 1024, 3), 2, {"wide": 3})
+    assert labels.shape == (20, 2048) and not isinstance(labels, np.ma.MaskedArray)
+    assert (labels == np.arange(2048) // 1024).all() and labels.dtype == np.int32
+    assert superpixels(photo, segmenter="free", mask=None) is not None
+    assert asked.pop() == ((10, 1024, 3), 100, {"mask": None})
+
+    inside = np.indices((20, 2048))[0] >= 8
+    labels = superpixels(photo, 2, "columns", mask=inside.astype(int))
+    assert (asked.pop()[2]["mask"] == (np.indices((10, 1024))[0] >= 4)).all()
+    assert (np.ma.getmaskarray(labels) == ~inside).all()
+    leave = True
+    labels = superpixels(photo, 2, "columns")
+    assert (np.ma.getmaskarray(labels) == (np.indices((20, 2048))[0] < 2)).all()
+    assert (labels.compressed() == np.broadcast_to(np.arange(2048) // 1024, (18, 2048)).ravel()).all()
+    monkeypatch.setitem(SEGMENTERS, "cropped", Segmenter("cropped", lambda i, s: i[1:, :, 0], "", ""))
+    with pytest.raises(ValueError, match="on the photograph itself"):
+        superpixels(photo, 2, "cropped")
+    for mask in (np.zeros((20, 2048), bool), np.ones((10, 1024), bool)):
+        with pytest.raises(ValueError, match="mask= has shape"):
+            superpixels(photo, 2, "columns", mask=mask)
+
+
+def test_so_few_of_so_many_say_so(monkeypatch) -> None:
+    """Against what was asked for, and the pixels there are to cut; of its own accord it may find few."""
+
+    def halves(image: np.ndarray, segments: int, **options: object) -> np.ndarray:
+        """Left and right."""
+        column = np.indices(image.shape[:2])[1] * 2 // image.shape[1]
+        return np.ma.masked_array(column, ~options["mask"]) if options else column
+
+    for knobs, name in (("", "halves"), ("wide=", "free")):
+        monkeypatch.setitem(SEGMENTERS, name, Segmenter(name, halves, knobs, ""))
+    photo, some = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), bool)
+    some[0, :5] = some[1, 4] = some[1, 2] = some[1, 3] = some[1, 5] = some[2, 4] = True
+    with pytest.warns(UserWarning, match="halves found 2 of the 11 superpixels"):
+        superpixels(photo, 11, "halves")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        superpixels(photo, 10, "halves")
+        superpixels(photo, segmenter="free")
+        assert some.sum() == 10
+        superpixels(photo, 11, "halves", mask=some)
+    some[2, 5] = True
+    with pytest.warns(UserWarning, match="halves found 2 of the 11"):
+        superpixels(photo, 11, "halves", mask=some)
+    assert superpixels(photo, 1, "halves").max() == 1
+
+
+def test_only_rgb_photographs_are_cut(photo: np.ndarray) -> None:
+    for wrong in (photo[..., 0], np.dstack([photo, photo[..., :1]]), photo.astype(np.int64), photo[None]):
+        with pytest.raises(ValueError, match=r"cuts \(H, W, 3\) uint8"):
+            superpixels(wrong)
+    with pytest.raises(ValueError, match="finds its own number"):
+        superpixels(photo, 100, "felzenszwalb")
+
+
+@pytest.mark.parametrize(
+    ("segments", "counts", "asked", "kept"),
+    [
+        (10, [1, 3, 6, 9], [(10, None), (10, 1), (10, 2)], 6),  # the first that is half
+        (10, [1, 3, 5, 9], [(10, None), (10, 1), (10, 2)], 5),
+        (10, [4, 9], [(10, None)], 4),  # less than half, as slic gives by itself, is no reason to ask again
+        (10, [2, 9], [(10, None)], 2),
+        (100, [1, 7, 20, 20], [(100, None), (100, 1), (100, 2), (100, 4)], 20),  # the most of all
+        (100, [19, 4, 7, 18], [(100, None), (100, 1), (100, 2), (100, 4)], 19),
+        (2, [1, 1, 1, 1, 1, 2], [(2, None), (2, 1), (2, 2), (2, 4), (3, None), (4, None)], 2),
+        (1, [1], [(1, None)], 1),
+    ],
+)
+def test_slic_is_asked_until_it_gives_enough(
+    photo: np.ndarray, monkeypatch, segments: int, counts: list[int], asked: list, kept: int
+) -> None:
+    calls, answers = [], iter(counts)
+
+    def answer(
+        image: np.ndarray, n_segments: int, sigma: float | None = None, **options: object
+    ) -> np.ndarray:
+        assert image is photo and options == {"start_label": 0, "channel_axis": -1, "compactness": 20}
+        calls.append((n_segments, sigma))
+        return np.arange(image.shape[0] * image.shape[1]).reshape(image.shape[:2]) % next(answers)
+
+    monkeypatch.setattr("skimage.segmentation.slic", answer)
+    cut = SEGMENTERS["slic"].cut(photo, segments, compactness=20)
+    assert calls == asked and len(np.unique(cut)) == kept
+
+
+def test_slic_is_not_asked_for_more_than_there_are_pixels(photo: np.ndarray, monkeypatch) -> None:
+    calls = []
+
+    def one_pixel(image: np.ndarray, **options: object) -> np.ndarray:
+        calls.append(options)
+        out = np.full(image.shape[:2], -1)
+        out[0, 0] = 0
+        return out
+
+    monkeypatch.setattr("skimage.segmentation.slic", one_pixel)
+    cut = SEGMENTERS["slic"].cut(photo, 50)
+    assert len(calls) == 1 and cut.count() == 1 and not cut.mask[0, 0]
+
+
+def test_the_other_segmenters_are_scikit_images(photo: np.ndarray) -> None:
+    for options in ({}, {"scale": 300}, {"min_size": 5, "sigma": 2}):
+        expected = felzenszwalb(photo, **{"scale": 100, "min_size": 50} | options)
+        assert np.array_equal(superpixels(photo, segmenter="felzenszwalb", **options), expected)
+    expected = quickshift(photo[:40, :40], max_dist=5)
+    assert np.array_equal(superpixels(photo[:40, :40], segmenter="quickshift", max_dist=5), expected)
+    for options in ({}, {"compactness": 0.1}):
+        edges = sobel(rgb2gray(photo))
+        expected = watershed(edges, markers=30, **{"compactness": 0.001} | options)
+        found = SEGMENTERS["watershed"].cut(photo, 30, **options)
+        assert np.array_equal(found, expected) and not np.ma.getmaskarray(found).any()
+    assert {name: s.counted for name, s in SEGMENTERS.items()} == {
+        "slic": True,
+        "felzenszwalb": False,
+        "quickshift": False,
+        "watershed": True,
+    }

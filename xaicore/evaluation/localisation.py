@@ -66,7 +66,7 @@ def top_pixels(heat: ArrayLike, count: int, seed: int = 0) -> Mask:
 
 def ranking(heat: ArrayLike, seed: int = 0) -> NDArray[np.intp]:
     """Flat indices of the pixels, highest value first; ties fall in an order drawn from `seed`."""
-    values = np.ravel(np.asarray(heat))
+    values = np.ravel(np.asarray(heat, float))  # unsigned numbers and booleans have no negative
     shuffle = np.random.default_rng(seed).permutation(values.size)
     return np.asarray(shuffle[np.argsort(-values[shuffle], kind="stable")])
 

@@ -43,7 +43,7 @@ def cascading_randomisation(
 
 def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman's ρ of two maps, in [−1, 1], signed: an inverted map is −1. NaN if one of them is constant."""
-    a, b = np.ravel(a), np.ravel(b)
+    a, b = np.ravel(np.asarray(a, float)), np.ravel(np.asarray(b, float))
     if a.shape != b.shape:
         raise ValueError(f"The maps have {a.size} and {b.size} pixels; compare maps of one size.")
     if np.ptp(a) == 0 or np.ptp(b) == 0:
