@@ -115,7 +115,7 @@ def test_no_near_miss_is_accepted(name: str, seed: int, signed: bool, strength: 
         ("layer norm after pooling", "not linear.*native_layer_norm"),
         ("maximum pooling", "more than each map's average.*amax"),
         ("generalised mean", "not linear.*pow"),
-        ("brightest 36 places", "no order of place"),
+        ("brightest 36 places", "not those of the picture"),
         ("2×2 averages", "places don't count alike"),
         ("one place", "places don't count alike.*select"),
     ],
@@ -123,7 +123,7 @@ def test_no_near_miss_is_accepted(name: str, seed: int, signed: bool, strength: 
 def test_a_refusal_names_the_property_that_fails_and_how_much(name: str, reason: str) -> None:
     with pytest.raises(NotAGapClassifierError, match=rf"(?s){reason}") as error:
         gap_classifier(Net(Near(name)), preprocessing=SMALL)
-    if "%" in str(error.value):
+    if "%" in str(error.value):  # else it says how many times as much
         assert 0.1 < float(str(error.value).split(" by ")[1].split("%")[0]) < 1e4
 
 
@@ -131,6 +131,146 @@ def test_a_refusal_names_the_property_that_fails_and_how_much(name: str, reason:
 def test_scores_that_also_depend_on_an_early_layer_are_refused(seed: int) -> None:
     with pytest.raises(NotAGapClassifierError, match=r"something besides|misses"):
         gap_classifier(Skips(seed), preprocessing=SMALL)
+
+
+class Tail(Net):
+    """The body, and a function of its maps and the linear layer."""
+
+    def __init__(self, tail: object, channels: int = K) -> None:
+        super().__init__(nn.Identity())
+        self.fc, self.rest = nn.Linear(channels, C), tail
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self, x)  # type: ignore[operator, no-any-return]
+
+
+MISPLACED = {
+    "upside down": lambda n, x: n.fc(n.body(x).flip((2, 3)).mean((2, 3))),
+    "mirrored input": lambda n, x: n.fc(n.body(x.flip(3)).mean((2, 3))),
+    "turned input": lambda n, x: n.fc(n.body(x.transpose(2, 3)).mean((2, 3))),
+    "two views side by side": lambda n, x: n.fc(torch.cat([n.body(x), n.body(x.flip(3))], 3).mean((2, 3))),
+    "heads of attention": lambda n, x: n.fc(n.body(x).flatten(2).view(len(x), K, 2, 32).mean((2, 3))),
+}
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+def test_places_that_are_not_the_pictures_are_refused(name: str) -> None:
+    """A map would be drawn on the wrong pixels."""
+    with pytest.raises(NotAGapClassifierError, match=r"not those of the picture|not the picture's"):
+        gap_classifier(Tail(MISPLACED[name]), preprocessing=SMALL)
+
+
+def test_the_map_before_a_blown_up_average_counts() -> None:
+    """An average spread over a grid again is the same everywhere, and no map."""
+
+    def tail(n: Tail, x: Tensor) -> Tensor:
+        average = nn.functional.adaptive_avg_pool2d(n.body(x), 1)
+        return n.fc(nn.functional.interpolate(average, size=(7, 7)).mean((2, 3)))  # type: ignore[no-any-return]
+
+    assert gap_classifier(Tail(tail), preprocessing=SMALL).predict(PHOTO).feature_maps.shape == (K, 8, 8)
+
+
+def test_two_averages_of_one_map_are_one_head() -> None:
+    def tail(n: Tail, x: Tensor) -> Tensor:
+        f = n.body(x)
+        both = [f.mean((2, 3)), nn.functional.avg_pool2d(f, 2).mean((2, 3))]
+        return n.fc(torch.cat(both, 1))  # type: ignore[no-any-return]
+
+    net = Tail(tail, 2 * K).eval()
+    model = gap_classifier(net, preprocessing=SMALL)
+    w = net.fc.weight.detach().numpy()
+    assert np.allclose(model.class_weights, w[:, :K] + w[:, K:], atol=1e-6)
+
+
+def test_scores_written_into_slices() -> None:
+    def tail(n: Tail, x: Tensor) -> Tensor:
+        f, out = n.body(x).mean((2, 3)), torch.zeros(len(x), C)
+        for c in range(C):
+            out[:, c] = f @ n.fc.weight[c] + n.fc.bias[c]
+        return out
+
+    net = Tail(tail).eval()
+    model = gap_classifier(net, preprocessing=SMALL)
+    assert np.allclose(model.predict(PHOTO).scores, own_scores(net, model), atol=1e-6)
+
+
+def test_a_module_that_is_called_again_after_it_gave_the_maps() -> None:
+    def tail(n: Tail, x: Tensor) -> Tensor:
+        g = n.again(n.body(x))
+        n.again(n.again(g * 2))
+        return n.fc(g.mean((2, 3)))  # type: ignore[no-any-return]
+
+    net = Tail(tail)
+    net.again = nn.Tanh()
+    model = gap_classifier(net.eval(), preprocessing=SMALL)
+    assert model.features == "again"
+    assert np.allclose(model.predict(PHOTO).scores, own_scores(net, model), atol=1e-6)
+
+
+def test_small_outputs_are_compared_as_strictly_as_large_ones() -> None:
+    class Thrice(nn.DataParallel):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * 3  # type: ignore[no-any-return]
+
+    net = Net(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(K, C), nn.Sigmoid()))
+    with torch.no_grad():
+        net.tail[2].bias.fill_(-12.0)
+    with pytest.raises(NotAGapClassifierError, match="other scores than its copy"):
+        gap_classifier(Thrice(net), preprocessing=SMALL)
+
+
+def test_a_faint_second_path_under_a_large_bias_is_refused() -> None:
+    def tail(n: Tail, x: Tensor) -> Tensor:
+        early = n.body[:2](x)
+        return n.fc(n.body[2:](early).mean((2, 3))) + 2e-3 * n.second(early.amax((2, 3)))  # type: ignore[no-any-return]
+
+    net = Tail(tail)
+    net.second = nn.Linear(4, C)
+    with torch.no_grad():
+        net.fc.bias.add_(50)
+    with pytest.raises(NotAGapClassifierError):
+        gap_classifier(net, preprocessing=SMALL)
+
+
+def test_dropout_inside_forward_is_refused() -> None:
+    net = Tail(lambda n, x: n.fc(nn.functional.dropout(n.body(x), 0.3, True).mean((2, 3))))
+    with pytest.raises(NotAGapClassifierError):
+        gap_classifier(net, preprocessing=SMALL)
+
+
+def test_a_network_that_takes_pictures_only_gets_pictures() -> None:
+    class Strict(Tail):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.min() >= 0 and x.max() <= 1, "values lie in [0, 1]"
+            return super().forward(x)
+
+    plain = Preprocessing(SIDE, SIDE, (0.0,) * 3, (1.0,) * 3)
+    net = Strict(lambda n, x: n.fc(n.body(x.sqrt()).mean((2, 3))))
+    assert gap_classifier(net, preprocessing=plain).head == "fc"
+
+
+def test_one_number_of_another_type_and_a_grey_gate_change_nothing() -> None:
+    def tail(n: Tail, x: Tensor) -> Tensor:
+        gate = n.gate(x.mean(1, keepdim=True)).sigmoid()
+        return n.fc(n.body(x * gate).mean((2, 3))) / n.temperature  # type: ignore[no-any-return]
+
+    net = Tail(tail)
+    net.temperature = nn.Parameter(torch.ones((), dtype=torch.float64))
+    modules = dict(net.named_children())
+    for name in modules:
+        delattr(net, name)
+    net.gate = nn.Conv2d(1, 1, 3, padding=1)  # the first convolution there is
+    for name, module in modules.items():
+        setattr(net, name, module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(gap_classifier(net, preprocessing=SMALL).preprocessing.mean) == 3
+
+
+def test_a_lazy_network_is_told_to_run_first() -> None:
+    net = nn.Sequential(Net(nn.Identity()).body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(C))
+    with pytest.raises(ValueError, match="run it once"):
+        gap_classifier(net, preprocessing=SMALL)
 
 
 def test_scores_of_another_shape_are_refused() -> None:
@@ -317,7 +457,7 @@ def test_a_quantised_network_is_refused_by_name() -> None:
 
 
 def test_a_single_cell_warns_and_says_what_to_do() -> None:
-    body = nn.Sequential(nn.Conv2d(3, K, 32, 32), nn.ReLU())
+    body = nn.Sequential(nn.Conv2d(3, K, 32, stride=32), nn.ReLU())
     net = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(K, C))
     with pytest.warns(UserWarning, match=r"single cell.*crop_size=64"):
         model = gap_classifier(net, preprocessing=SMALL)
@@ -402,16 +542,21 @@ def test_independent_classes() -> None:
     p = model.predict(PHOTO)
     assert np.allclose(p.probabilities, [0.982, 0.982, 0.018], atol=1e-3)
     assert not p.one_logit
+    ended = nn.Sequential(usual(3), nn.Softmax(1))
+    with pytest.raises(ValueError, match="ends in a softmax"):
+        gap_classifier(ended, preprocessing=SMALL, activation="sigmoid")
     with pytest.raises(ValueError, match="choose 'softmax' or 'sigmoid'"):
         gap_classifier(net, preprocessing=SMALL, activation="tanh")  # type: ignore[arg-type]
 
 
-def test_a_network_of_the_form_runs_on_nine_pictures_to_be_recognised() -> None:
-    """Two to find f, four to verify, one of another size, and one each of the copy and the caller's own."""
+def test_a_network_of_the_form_runs_on_sixteen_pictures_to_be_recognised() -> None:
+    """Two to find f, five for its places, four to verify, one of another size, and two each of the copy and
+    the caller's own.
+    """
     net, pictures = usual(), []
     net.register_forward_pre_hook(lambda m, args: pictures.append(len(args[0])))
     gap_classifier(net, preprocessing=SMALL)
-    assert sum(pictures) == 9
+    assert sum(pictures) == 16
 
 
 def test_a_network_that_computes_nan_says_so() -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from xaicore.networks.looks import Looks
 from xaicore.networks.names import class_names
@@ -45,6 +47,8 @@ from xaicore.pictures.reading import read_image
 TOGETHER = 8  # photographs read, fitted and run at a time: more gain no speed, and hold memory
 FEW = 16  # places: where the last maps have more, one cell after them is no matter of the input size
 # how far scores may be from mean(f)·wᵀ + b, as a share of the largest one: rounding, by type of number
+SAME = 1e-5  # of the largest score: the same network twice, compiled or not
+ROUNDED = 2e-6  # of the sum of all terms' sizes: what float32 rounds away
 ROUNDING = {torch.float16: 0.01, torch.bfloat16: 0.08}
 
 
@@ -109,14 +113,20 @@ class GapClassifier:
             )
         if len(self.class_weights) == 2 and s.shape[1] == 1:  # both sides of one logit
             s = np.concatenate([-s, s], axis=1)
-        expected = f.mean(axis=(2, 3)) @ self.class_weights.T + self.bias
-        error = float(np.abs(expected - s).max())
-        if not error <= rounding * max(1.0, float(np.abs(s).max())):
+        error, terms = self._misses(f, s)
+        if not error <= rounding * float(np.abs(s).max()) + ROUNDED * terms:
             raise NotAGapClassifierError(
                 f"{type(self.network).__name__}: for this input, mean of the feature maps · weights + bias "
                 f"misses the network's own scores by {error:.2g}.{_INSTEAD}"
             )
         return f, s
+
+    def _misses(self, maps: Floats, scores: Floats) -> tuple[float, float]:
+        """The largest |mean(f)·w + b − S|, and the size of what is summed, which bounds how it is rounded."""
+        average = maps.mean(axis=(2, 3))
+        error = np.abs(average @ self.class_weights.T + self.bias - scores).max()
+        terms = np.abs(average) @ np.abs(self.class_weights).T + np.abs(self.bias)
+        return float(error), float(terms.max())
 
     def predict(self, image: Any, resize: Resize = "crop") -> Prediction:
         """Classify one photograph: anything that :func:`xaicore.pictures.reading.read_image` takes."""
@@ -246,9 +256,27 @@ def gap_classifier(
         exact = inner if _type(inner) in (torch.float32, torch.float64) else copy.deepcopy(inner).float()
     except Exception as error:  # whatever a caller's own __deepcopy__ raises
         raise ValueError(f"{name} can't be copied ({error}). Hand over the module inside it.") from error
-    preprocessing = _for_channels(preprocessing, inner)
+    chosen = Preprocessing() if preprocessing is None else preprocessing
+    if not isinstance(chosen, Preprocessing):
+        raise ValueError(f"preprocessing={chosen!r}; give a Preprocessing, or leave it out for ImageNet's.")
+    names = tuple(categories) if isinstance(categories, Iterator) else categories
+    classes = len(names) if isinstance(names, Sized) else None
     with _no_autocast(inner):
-        found, side = _find(exact, preprocessing, output, name)
+        try:
+            found, side = _find(exact, chosen, output, classes, name)
+        except ValueError as error:
+            other = None if isinstance(error, NotAGapClassifierError) else _for_channels(chosen, inner)
+            if other is None:
+                raise
+            found, side = _find(exact, other, output, classes, name)
+            chosen = other
+            warnings.warn(
+                f"The network takes {len(chosen.mean)} channel{'s' * (len(chosen.mean) > 1)}, so "
+                f"mean={chosen.mean} and std={chosen.std} are taken. Give those of its training: "
+                "preprocessing=Preprocessing(mean=…, std=…).",
+                UserWarning,
+                stacklevel=2,
+            )
     if found.others and output is None:
         warnings.warn(
             f"{name} returns several tensors; {found.place.output!r} is taken for the scores, not "
@@ -258,8 +286,8 @@ def gap_classifier(
         )
     weights, bias = (t.detach().float().cpu().numpy() for t in (found.weights, found.bias))
     activation = _activation(activation, found, len(weights))
-    names = _categories(categories, len(weights))
-    if len(names) == 2 and len(weights) == 1:  # both sides of one logit: S and −S
+    labels = _categories(names, len(weights))
+    if len(labels) == 2 and len(weights) == 1:  # both sides of one logit: S and −S
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
     model = GapClassifier(
         network=exact,
@@ -268,8 +296,8 @@ def gap_classifier(
         head=found.head or "",
         class_weights=weights,
         bias=bias,
-        categories=names,
-        preprocessing=preprocessing,
+        categories=labels,
+        preprocessing=chosen,
         provenance=provenance,
         activation=activation,
         ending=found.ending,
@@ -312,6 +340,8 @@ def _unwrapped(network: nn.Module) -> nn.Module:
 
 def _copied(network: nn.Module) -> nn.Module:
     """A copy; tensors that a module computed from parameters, as weight norm does, are copied by value."""
+    if any(isinstance(p, UninitializedParameter) for p in network.parameters()):
+        raise ValueError("it holds lazy layers that have never run: run it once on a batch")
     computed = [
         value
         for module in network.modules()
@@ -322,9 +352,12 @@ def _copied(network: nn.Module) -> nn.Module:
 
 
 def _type(network: nn.Module) -> torch.dtype:
-    """The type of number that the network computes in: its first parameter's."""
-    numbers = [*network.parameters(), *network.buffers()]
-    return next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
+    """The type of number that the network computes in: that of most of its parameters."""
+    counts: Counter[torch.dtype] = Counter()
+    for tensor in [*network.parameters(), *network.buffers()]:
+        if tensor.is_floating_point():
+            counts[tensor.dtype] += tensor.numel()
+    return counts.most_common(1)[0][0] if counts else torch.float32
 
 
 def _as_input(batch: Tensor, network: nn.Module) -> Tensor:
@@ -345,32 +378,29 @@ def _no_autocast(network: nn.Module) -> Iterator[None]:
         yield
 
 
-def _for_channels(preprocessing: Preprocessing | None, network: nn.Module) -> Preprocessing:
-    """The preprocessing asked for; where mean and std were left at RGB, those of the network's channels."""
-    chosen = preprocessing or Preprocessing()
+def _for_channels(preprocessing: Preprocessing, network: nn.Module) -> Preprocessing | None:
+    """Where mean and std were left at ImageNet's RGB: those of the network's one or four channels."""
     first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
-    channels = len(chosen.mean) if first is None else first.in_channels
-    default = (chosen.mean, chosen.std) == (IMAGENET_MEAN, IMAGENET_STD)
+    default = (preprocessing.mean, preprocessing.std) == (IMAGENET_MEAN, IMAGENET_STD)
+    if first is None or first.in_channels not in (1, 4) or not default:
+        return None
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    if channels == len(chosen.mean) or channels not in (1, 4) or not default:
-        return chosen
-    if channels == 1:
+    if first.in_channels == 1:
         mean, std = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
     else:
         mean, std = (*IMAGENET_MEAN, 0.5), (*IMAGENET_STD, 0.5)
-    warnings.warn(
-        f"The network takes {channels} channel{'s' * (channels > 1)}, so mean={mean} and std={std} are "
-        "taken. Give those of its training: preprocessing=Preprocessing(mean=…, std=…).",
-        UserWarning,
-        stacklevel=3,
-    )
-    return replace(chosen, mean=mean, std=std)
+    return replace(preprocessing, mean=mean, std=std)
 
 
 def _activation(asked: Activation | None, found: Found, outputs: int) -> Activation:
     if asked not in (None, "softmax", "sigmoid"):
         raise ValueError(f"activation={asked!r}; choose 'softmax' or 'sigmoid'.")
+    own = "softmax" if "softmax" in found.ending else "sigmoid" if "sigmoid" in found.ending else asked
+    if asked is not None and asked != own:
+        raise ValueError(
+            f"activation={asked!r}, and the network itself ends in a {own}. Leave activation= out."
+        )
     if asked == "softmax" and outputs == 1:
         raise ValueError("activation='softmax' of a single score is always 1; one logit's is sigmoid.")
     return asked or ("sigmoid" if outputs == 1 or "sigmoid" in found.ending else "softmax")
@@ -378,39 +408,49 @@ def _activation(asked: Activation | None, found: Found, outputs: int) -> Activat
 
 def _categories(categories: Any, outputs: int) -> tuple[str, ...]:
     """C names; or two for one logit, of its negative and its positive side."""
-    sides = outputs == 1 and categories is not None and len(categories) == 2
+    sides = outputs == 1 and isinstance(categories, Sized) and len(categories) == 2
     return class_names(categories, 2 if sides else outputs)
 
 
 # --- measuring -----------------------------------------------------------------------------------------
 
 
-def _pictures(channels: int, height: int, width: int, seed: int) -> Tensor:
-    """Four unlike inputs (4, channels, h, w): noise, faint noise, stripes, and a ramp with a dark half."""
+def _pictures(preprocessing: Preprocessing, height: int, width: int, seed: int) -> Tensor:
+    """Four unlike inputs (4, channels, h, w): noise, faint noise, stripes, and a ramp that is half dark.
+
+    They are normalised pictures with values in [0, 1]: some networks take no others.
+    """
     random = torch.Generator().manual_seed(seed)
     plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever the caller's defaults are
-    noise = torch.randn(4, channels, height, width, generator=random, **plain)
-    sides = (torch.linspace(-1, 1, side, **plain) for side in (height, width))
+    channels = len(preprocessing.mean)
+    noise = torch.rand(4, channels, height, width, generator=random, **plain)
+    sides = (torch.linspace(0, 1, side, **plain) for side in (height, width))
     rows, columns = torch.meshgrid(*sides, indexing="ij")
-    stripes = torch.sin(columns * (8 + 3 * seed)).expand(channels, -1, -1)
-    tints = torch.randn(channels, 1, 1, generator=random, **plain)
-    ramp = rows * tints * (columns > 0)
-    return torch.stack([noise[0] * 2, noise[1] * 0.2 + 1, stripes * 2 + tints, ramp * 2 + noise[2] * 0.1])
+    tints = torch.rand(channels, 1, 1, generator=random, **plain)
+    stripes = (0.5 + 0.5 * torch.sin(columns * (16 + 6 * seed))) * tints
+    ramp = (rows * (columns > 0.5) + 0.1 * noise[3]).clamp(max=1) * tints.flip(0)
+    pictures = torch.stack([noise[0], 0.4 + 0.1 * noise[1], stripes, ramp])
+    mean, std = (torch.tensor(v, **plain).view(-1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    return (pictures - mean) / std
 
 
 def _find(
-    network: nn.Module, preprocessing: Preprocessing, output: int | str | None, name: str
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    output: int | str | None,
+    classes: int | None,
+    name: str,
 ) -> tuple[Found, int]:
     """What was found, and the input size; a larger one shows the form where the usual has a single cell."""
-    side, channels = preprocessing.crop_size, len(preprocessing.mean)
+    side = preprocessing.crop_size
     failure: NotAGapClassifierError | None = None
     for times in (1, 2, 4):
         if failure is not None and failure.cells > FEW:
             break
-        batch = _as_input(_pictures(channels, side * times, side * times, 0)[::3], network)
+        batch = _as_input(_pictures(preprocessing, side * times, side * times, 0)[::3], network)
         try:
-            found = recognise(network, batch, output)
-            _check_places(network, batch, found.place)
+            found = recognise(network, batch, output, classes)
+            _check_places(network, preprocessing, side * times, found.place)
         except NotAGapClassifierError as error:
             failure = failure or error
             continue
@@ -434,25 +474,51 @@ def _find(
     raise NotAGapClassifierError(f"{name}: {failure}.{_hint(network)}{_INSTEAD}") from failure
 
 
-def _check_places(network: nn.Module, batch: Tensor, place: Place) -> None:
-    """Tokens have to stand row by row: what changes in one half of the input changes most in its tokens."""
-    if not place.tokens:
-        return
-    extractor = Extractor(network, place)
+def _check_places(network: nn.Module, preprocessing: Preprocessing, size: int, place: Place) -> None:
+    """Places have to lie where the picture has them, so far as a change of half the picture tells.
+
+    A network that mixes all places, as untrained attention does, changes everywhere alike, and passes. One
+    that mirrors or turns its input doesn't, nor do heads of attention as a grid. Tokens may be in any order,
+    so that their halves have to tell.
+    """
+    noise = torch.rand(2, len(preprocessing.mean), size, size, generator=torch.Generator().manual_seed(5))
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
+    noise = _as_input((noise - mean) / std, network)
+    halves = [(axis, first) for axis in (2, 3) for first in (True, False)]
+    pictures = noise[:1].repeat(1 + len(halves), 1, 1, 1)
+    for picture, (axis, first) in zip(pictures[1:], halves, strict=True):
+        _half(picture[None], axis, first).copy_(_half(noise[1:], axis, first))
     with torch.no_grad():
-        whole = extractor(batch)["features"]
-    for axis in (2, 3):
-        for first in (True, False):
-            changed = batch.clone()
-            _half(changed, axis, first).neg_()
-            with torch.no_grad():
-                change = (extractor(changed)["features"] - whole).abs().double()
-            inside, outside = (_half(change, axis, side).mean().item() for side in (first, not first))
-            if inside < 1.1 * outside:
-                raise NotAGapClassifierError(
-                    f"the average is over {change[0, 0].numel()} values in no order of place, such as sorted "
-                    "ones: what changes in half of the picture doesn't change most in that half of them"
-                )
+        whole, *changed = Extractor(network, place)(pictures)["features"].double().split(1)
+    _, channels, height, width = whole.shape
+    if not 0.5 < height / width < 2:
+        raise NotAGapClassifierError(
+            f"the average is over a grid of {height}×{width} for a square picture, so that its axes are not "
+            "the picture's; they may be heads of attention, several maps of a class, or views side by side"
+        )
+    if min(height, width) < 2:
+        return
+
+    def ratios(axis: int, along: int) -> list[float]:
+        """How many times as much that half changes, with one half of the picture and the other replaced."""
+        parts = []
+        for maps, (replaced, first) in zip(changed, halves, strict=True):
+            if replaced == axis:
+                change = (maps - whole).abs()
+                inside, outside = (_half(change, along, side).mean() for side in (first, not first))
+                parts.append((inside / outside).item() if outside > 0 else 1.0)
+        return parts
+
+    for axis, other in ((2, 3), (3, 2)):
+        own, others = ratios(axis, axis), ratios(axis, other)
+        on, off = (math.prod(parts) ** 0.5 for parts in (own, others))
+        astray = max(off, 1 / max(off, 1e-9)) > 2.5 * on
+        if astray or (min(own) < 1.1 if place.tokens else on < 0.9):
+            raise NotAGapClassifierError(
+                "the places of the averaged maps are not those of the picture, as with sorted values or an "
+                "input that is mirrored or turned: where half of the picture is replaced, that half of the "
+                f"maps changes {on:.2f} times as much as the other ({channels} maps of {height}×{width})"
+            )
 
 
 def _half(tensor: Tensor, axis: int, first: bool) -> Tensor:
@@ -470,11 +536,11 @@ def _hint(network: nn.Module) -> str:
 
 def _verify(model: GapClassifier, side: int) -> None:
     """mean(f)·wᵀ + b = S on other pictures than those that w and b were read from, and unlike ones."""
-    maps, scores = model.forward(_pictures(len(model.preprocessing.mean), side, side, 1))
-    expected = maps.mean(axis=(2, 3)) @ model.class_weights.T + model.bias
-    error, spread = np.abs(expected - scores).max(), np.ptp(scores, axis=0).max()
+    maps, scores = model.forward(_pictures(model.preprocessing, side, side, 1))
+    error, terms = model._misses(maps, scores)
+    spread = float(np.ptp(scores, axis=0).max())
     # scores that hardly differ between pictures hide what else they depend on
-    if error > 0.01 * spread and error > 1e-5 * np.abs(scores).max():
+    if not error <= EXACT * spread + ROUNDED * terms:
         raise NotAGapClassifierError(
             f"{type(model.network).__name__}: the scores depend on something besides these feature maps: "
             f"they miss mean(f)·w + b by {error / spread:.1%} of what pictures change in them.{_INSTEAD}"
@@ -486,7 +552,7 @@ def _verified_elsewhere(model: GapClassifier) -> bool:
     side = model.preprocessing.crop_size
     longer = 32 * max(math.floor(side / 32) + 1, round(side * 1.4 / 32))
     try:
-        model.forward(_pictures(len(model.preprocessing.mean), side, longer, 3)[:1])
+        model.forward(_pictures(model.preprocessing, side, longer, 3)[:1])
     except Exception:  # the caller's own code runs here, and may refuse by any error
         return False
     return True
@@ -494,17 +560,18 @@ def _verified_elsewhere(model: GapClassifier) -> bool:
 
 def _compare(model: GapClassifier, network: nn.Module, side: int) -> None:
     """The scores have to be what the caller's own network returns, with all its hooks and wrappers."""
-    batch = _as_input(_pictures(len(model.preprocessing.mean), side, side, 4)[3:], model.network)
+    batch = _as_input(_pictures(model.preprocessing, side, side, 4)[2:], model.network)
     place = model.extractor.place
     with _evaluating(network), _eager(), _no_autocast(network), torch.no_grad():
         scores = model.extractor(batch)["scores"]
         own = pick(network(batch), place.output).reshape(len(batch), -1)
     ours = ENDINGS[model.ending](scores) if model.ending else scores
-    error, size = (own - ours).abs().max().item(), max(1.0, own.abs().max().item())
-    if not error <= ROUNDING.get(own.dtype, EXACT) * size:
+    error, size = (own - ours).abs().max().item(), own.abs().max().item()
+    if not error <= ROUNDING.get(own.dtype, SAME) * size:
         raise NotAGapClassifierError(
             f"{type(network).__name__} returns other scores than its copy, by up to {error:.2g}: a hook, a "
-            "wrapper or a forward() of its own changes them on the way. Hand over a network without these."
+            "wrapper or a forward() of its own changes them on the way, or they are other ones each time. "
+            "Hand over a network without these."
         )
 
 

@@ -10,6 +10,7 @@ written plays no part. What is found here holds for one input: :mod:`xaicore.net
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from math import inf
@@ -31,6 +32,8 @@ ENDINGS = {
     "logsigmoid": nn.functional.logsigmoid,
 }
 
+# key → when a module returned it, in steps; its path; its number of calls until then
+Homes = dict[Key, list[tuple[int, str, int]]]
 # where the channels are: (N, K, …) or (N, …, K)
 Channels = Literal[1, -1]
 
@@ -58,7 +61,8 @@ class Place:
     Attributes:
         features: how many steps ran after the one that made f, and which of its outputs f is.
         channels: which axis of f counts k: (N, K, …) or (N, …, K). `tokens`: whether its places are in a row.
-        module: the module that returns f, by its path; None if no module does.
+        module: the module that returns f, by its path; None if no module does. `calls`: how often it is
+            called again after that.
         scores: the same as `features` for S, where the network goes on to a softmax or the like; else None.
         output: which part of what the network returns the scores are in; None if it returns one tensor.
     """
@@ -67,6 +71,7 @@ class Place:
     channels: Channels
     tokens: bool
     module: str | None
+    calls: int
     scores: tuple[int, int] | None
     output: int | str | None
 
@@ -109,13 +114,12 @@ class Extractor(nn.Module):
         caught: list[Tensor] = []
         if place.module is not None and place.scores is None:
             home = dict(self.network.named_modules())[place.module]
-            # the last call counts: the module may be in use at several places
             hook = home.register_forward_hook(lambda module, args, out: caught.append(out))
             try:
                 returned = self.network(batch)
             finally:
                 hook.remove()
-            f, s = caught[-1], pick(returned, place.output)
+            f, s = caught[-1 - place.calls], pick(returned, place.output)
         else:
             last = 1 + max(place.features[0], place.scores[0] if place.scores else 0)
             with torch.no_grad(), Tape(last) as tape:
@@ -226,24 +230,38 @@ def as_scores(tensor: Tensor, batch: int) -> Tensor:
 # --- the search ------------------------------------------------------------------------------------------
 
 
-def recognise(network: nn.Module, batch: Tensor, output: int | str | None = None) -> Found:
+def recognise(
+    network: nn.Module, batch: Tensor, output: int | str | None = None, classes: int | None = None
+) -> Found:
     """Run the network on a batch (N, channels, h', w'), N ≥ 2, and find f, w and b.
 
-    Of several tensors that are f, the last one with a grid of places counts.
+    Of several tensors that are f, the last one with a grid of places counts. Of several outputs those with
+    that number of `classes` are tried first.
 
     Raises:
         NotAGapClassifierError: there is none; the message says which property fails, and by how much.
         CannotRunError: the network raised an error of its own.
         ValueError: there is no such output.
     """
-    homes: dict[Key, str] = {}
+    homes: Homes = {}
+    calls: Counter[str] = Counter()
+    tape = Tape()
+
+    def remember(path: str) -> Any:
+        def hook(module: nn.Module, args: Any, out: Any) -> None:
+            calls[path] += 1
+            if isinstance(out, Tensor):
+                homes.setdefault(key(out), []).append((tape.ran, path, calls[path]))
+
+        return hook
+
     handles = [
-        module.register_forward_hook(_remember(homes, path))
+        module.register_forward_hook(remember(path))
         for path, module in network.named_modules()
         if path and not isinstance(module, torch.jit.ScriptModule)
     ]
     try:
-        with torch.no_grad(), Tape() as tape:
+        with torch.no_grad(), tape:
             returned = network(batch)
     except Exception as error:  # the caller's own code runs here
         raise CannotRunError(str(error)) from error
@@ -251,27 +269,38 @@ def recognise(network: nn.Module, batch: Tensor, output: int | str | None = None
         for handle in handles:
             handle.remove()
     steps = list(tape.steps)
+    first = tape.ran - len(steps)
     failure: NotAGapClassifierError | None = None
     outputs = choose_output(returned, len(batch), output)
+    outputs.sort(key=lambda one: classes is not None and one[1][0].numel() != classes)
     for name, out in outputs:
         for ending, scores, at in _before_the_ending(steps, out):
             try:
-                found = _search(network, steps, homes, name, ending, scores, at)
-                return replace(found, others=tuple(other for other, _ in outputs if other != name))
+                found = _search(network, steps, name, ending, scores, at)
+                i = len(steps) - 1 - found.place.features[0]
+                f = steps[i].tensors()[found.place.features[1]]
+                module, later = _home(homes, f, first + i, calls)
+                place = replace(found.place, module=module, calls=later)
+                others = tuple(other for other, _ in outputs if other != name)
+                return replace(found, place=place, others=others)
             except NotAGapClassifierError as error:
                 failure = failure or error
     assert failure is not None
     raise failure
 
 
-def _remember(homes: dict[Key, str], path: str) -> Any:
-    def hook(module: nn.Module, args: Any, out: Any) -> None:
-        if isinstance(out, Tensor):
-            home = homes.setdefault(key(out), path)
-            if path.count(".") <= home.count("."):  # the outermost module that returns it, and the last
-                homes[key(out)] = path
+def _home(homes: Homes, f: Tensor, made: int, calls: Mapping[str, int]) -> tuple[str | None, int]:
+    """The outermost module that returned f after the step that made it, and how often it ran after that.
 
-    return hook
+    What a module returned earlier is another tensor at the same address in memory, freed since.
+    """
+    fitting = [
+        (path.count("."), -when, path, call) for when, path, call in homes.get(key(f), ()) if when > made
+    ]
+    if not fitting:
+        return None, 0
+    *_, path, call = min(fitting)
+    return path, calls[path] - call
 
 
 def _before_the_ending(steps: Sequence[Step], out: Tensor) -> Iterator[tuple[str, Tensor, int]]:
@@ -291,7 +320,6 @@ def _before_the_ending(steps: Sequence[Step], out: Tensor) -> Iterator[tuple[str
 def _search(
     network: nn.Module,
     steps: Sequence[Step],
-    homes: Mapping[Key, str],
     output: int | str | None,
     ending: str,
     scores: Tensor,
@@ -317,7 +345,7 @@ def _search(
                 failed += 1
             elif best is None or _rank(f, channels) > _rank(best[1], best[2]):
                 best, failed = (i, f, channels), 0
-        if failed >= PATIENCE or (best is not None and _rank(best[1], best[2])[0]):
+        if failed >= PATIENCE or (best is not None and _rank(best[1], best[2])[:2] == (True, True)):
             break  # nothing that comes before beats the last grid
     if best is None:
         cells = 0 if nearest is None else max(_places(nearest[1], c) for c in _layouts(nearest[1]))
@@ -328,7 +356,8 @@ def _search(
         features=(len(steps) - 1 - i, _number(steps[i], f)),
         channels=channels,
         tokens=f.ndim == 3,
-        module=homes.get(key(f)),
+        module=None,
+        calls=0,
         scores=(len(steps) - 1 - at, _number(steps[at], scores)) if ending else None,
         output=output,
     )
@@ -354,10 +383,15 @@ def _layouts(tensor: Tensor) -> list[Channels]:
     return first + last
 
 
-def _rank(f: Tensor, channels: Channels) -> tuple[bool, int, bool]:
-    """A grid of places comes before a row of them; of rows the longest, and tokens before a flat grid."""
+def _rank(f: Tensor, channels: Channels) -> tuple[bool, bool, int, bool]:
+    """A map that differs from place to place comes first, of these a grid rather than a row, such as tokens.
+
+    Of rows the longest comes first, and tokens before a flat grid.
+    """
     grid = f.ndim == 4 and min(f.movedim(channels, 1).shape[2:]) > 1
-    return grid, 0 if grid else _places(f, channels), f.ndim == 3
+    mean = f.mean(over_places(f, channels), keepdim=True)
+    varied = bool((f - mean).abs().max() > 1e-5 * f.abs().max())
+    return varied, grid, 0 if grid else _places(f, channels), f.ndim == 3
 
 
 def _places(f: Tensor, channels: Channels) -> int:
@@ -406,10 +440,24 @@ class _Tail:
         self.silent = torch.equal(self(largest), self(torch.zeros_like(largest)))
         if self.silent:
             return _layouts(self.f)[0]
+        if not self.is_all():
+            return None
         fitting: list[Channels] = [c for c in _layouts(self.f) if self.is_average(c)]
         if not fitting or not self.is_affine(fitting[0]):
             return None
         return max(fitting, key=lambda c: _places(self.f, c))
+
+    def is_all(self) -> bool:
+        """Whether f is all that differs between pictures: with one f for all of them, all scores are one."""
+        return self.largest(self.besides) < EXACT
+
+    def besides(self, size: float) -> float | None:
+        """How far apart the scores of the pictures are when all get the same f, by what f changes in them."""
+        f = self.noise(size)
+        f.copy_(f[:1].expand_as(f).clone())
+        at_f = self(f)
+        change = at_f - self(torch.zeros_like(f))
+        return None if _faint(change, at_f) else off(at_f[:1].expand_as(at_f), at_f, change)
 
     def is_average(self, channels: Channels) -> bool:
         """Whether the scores depend on nothing but the averages over places, and do depend on them."""
@@ -547,6 +595,12 @@ def _reason(steps: Sequence[Step], nearest: tuple[int, Tensor] | None, scores: T
     )
     maps = f" (the last maps, {tuple(f.shape[1:])}, after which come {after}{rounds})"
     averages = [c for c in _layouts(f) if tail.is_average(c)]
+    if averages and tail.is_affine(averages[0]):
+        besides = tail.largest(tail.besides, enough=inf)
+        return (
+            "the scores depend on something besides the last maps: with the same maps for two pictures they "
+            f"are {_percent(besides)} of what the maps contribute apart{maps}"
+        )
     if averages:
         error = tail.largest(lambda size: tail.bends(*tail.two_averages(size, averages[0])), enough=inf)
         return (

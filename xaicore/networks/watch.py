@@ -44,12 +44,14 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, last: int = LAST) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.steps: deque[Step] = deque(maxlen=last)
+        self.ran = 0  # steps in all, kept or not
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the operation, and keep it."""
         out = func(*args, **(kwargs or {}))
+        self.ran += 1
         self.steps.append(Step(func, args, kwargs or {}, out))
         return out
 
@@ -66,24 +68,38 @@ def replay(steps: Sequence[Step], swap: dict[Key, Tensor], wanted: Key) -> Tenso
     Steps that depend on nothing that was swapped are left out: what they gave stands.
     """
     now = dict(swap)
+    copied: dict[int, torch.UntypedStorage] = {}  # memory that a step writes into, by its address
+
+    def depends(which: Key) -> bool:
+        return which in now or which[0] in copied
 
     def present(tensor: Tensor) -> Tensor:
-        return now.get(key(tensor), tensor)
+        which = key(tensor)
+        if which in now or which[0] not in copied:
+            return now.get(which, tensor)
+        return _read(copied[which[0]], which)
 
     with torch.no_grad():
         for step in steps:
-            given = list(_tensors(step.args, step.kwargs))
-            if not any(key(t) in now for t in given):
+            if not any(depends(key(t)) for t in _tensors(step.args, step.kwargs)):
                 continue
             for written in _written(step):
-                if key(written) not in now:  # the recorded tensor must stay as it is
-                    now[key(written)] = written.clone()
+                if not depends(key(written)):  # the recorded tensor must stay as it is, with all views of it
+                    copied[key(written)[0]] = written.untyped_storage().clone()  # type: ignore[no-untyped-call]
             args, kwargs = tree_map_only(Tensor, present, (step.args, step.kwargs))
             out = step.function(*args, **kwargs)
             for old, new in zip(tree_flatten(step.out)[0], tree_flatten(out)[0], strict=True):
                 if isinstance(old, Tensor):
                     now[key(old)] = new
-    return now.get(wanted)
+        if wanted in now or wanted[0] not in copied:
+            return now.get(wanted)
+        return _read(copied[wanted[0]], wanted)
+
+
+def _read(storage: torch.UntypedStorage, which: Key) -> Tensor:
+    """The tensor of that key in another piece of memory."""
+    _, offset, shape, stride, dtype = which
+    return torch.empty(0, dtype=dtype, device=storage.device).set_(storage, int(offset), shape, stride)
 
 
 def _tensors(*nested: Any) -> Iterator[Tensor]:
