@@ -442,6 +442,39 @@ def test_a_network_of_one_s_own_and_its_record(here, checkpoint, capsys):
     assert "others than the record's" in capsys.readouterr().err
 
 
+def test_names_that_are_digits_go_before_indices(here, checkpoint):
+    Path("names.json").write_text('["2", "1", "0"]')
+    own = ["--network", "torchvision:resnet18@my.pth", "--classes", "names.json"]
+    for asked, index, name in (("2", 0, "2"), ("0", 2, "0"), ("01", 1, "1")):
+        assert explain("a.png", *own, "--class", asked) == 0
+        found = json.loads(Path("explained/a.json").read_text())["found"]["class"]
+        assert (found["index"], found["name"]) == (index, name)
+    assert explain("a.png", *own, "--kind", "contrast", "--class", "2", "--against", "0") == 0
+    assert json.loads(Path("explained/a.json").read_text())["settings"]["against"] == 2
+
+
+def test_both_sides_of_one_logit_can_be_named(here):
+    import torch
+    from torchvision.models import resnet18
+
+    from xaicore import load_network
+
+    torch.manual_seed(0)
+    torch.save(resnet18(num_classes=1).state_dict(), "one.pth")
+    Path("sides.txt").write_text("no\nyes\n")
+    picture = here / "a.png"
+    photo(picture)
+    spec = "torchvision:resnet18@one.pth"
+    score = float(load_network(spec).predict(picture, "full").scores[0])
+    assert score != 0
+    for name, expected in (("no", -score), ("yes", score)):
+        assert explain("a.png", "--network", spec, "--classes", "sides.txt", "--class", name) == 0
+        record = json.loads(Path("explained/a.json").read_text())
+        assert record["found"]["class"]["score"] == pytest.approx(expected, abs=1e-4)
+        assert record["network"]["classes"] == ["no", "yes"]
+    assert main(["again", "explained/a.json", "--out", "again"]) == 0
+
+
 def test_weights_are_of_resnet50_by_any_of_its_names(here, network, monkeypatch):
     photo(here / "a.png")
     asked = []
