@@ -144,6 +144,29 @@ def test_a_file_that_does_not_fit_is_explained(net, tmp_path):
         fitted(twice, net.state_dict(), path)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        (
+            "fc.weight",
+            lambda _: torch.tensor(1.0),
+            r"no classes: .* fc.weight has the shape \(\)",
+        ),
+        ("fc.weight", lambda w: w[:0], r"no classes: .* shape \(0, 512\)"),
+        ("fc.weight", lambda w: w.to_sparse(), "fc.weight as a sparse_coo tensor"),
+        ("fc.weight", lambda w: w.to("meta"), "fc.weight as a meta tensor"),
+        ("fc.bias", lambda w: w.to_sparse(), r"not plain ones: fc.bias \(sparse_coo\)"),
+        ("conv1.weight", lambda w: w.to("meta"), r"not plain ones: conv1.weight \(meta\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_tensors_that_no_network_can_take_are_named(net, name, change, told, tmp_path):
+    state = net.state_dict()
+    torch.save({**state, name: change(state[name])}, tmp_path / "my.pth")
+    with pytest.raises(CheckpointError, match=told):
+        load_network("torchvision:resnet18", checkpoint=tmp_path / "my.pth")
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04cut"])
 def test_what_is_no_checkpoint_is_refused(content, tmp_path):
     for name in ("x.pth", "x.safetensors"):
@@ -204,6 +227,7 @@ def test_class_names_from_files(name, text, tmp_path):
         ("a.json", '{"0": "cat", "2": "elk"}', "not 0 to 1, each once"),
         ("a.json", "3", "holds a int"),
         ("a.json", "{", "no JSON"),
+        ("a.json", "[" * 100_000, "nested too deep"),
         ("a.json", "[null, 2]", "of type NoneType"),
     ],
 )

@@ -495,17 +495,38 @@ def test_weights_are_of_resnet50_by_any_of_its_names(here, network, monkeypatch)
         (["--network", "torchvision:resnet18@my.pth", "--checkpoint", "my.pth"], 2, "drop one"),
         (["--network", "torchvision:resnet18@my.pth", "--weights", "msra"], 2, "--weights is for resnet50"),
         (["--network", "torchvision:resnet18@my.pth", "--class", "bird"], 2, "No class is called 'bird'"),
+        (["--network", "torchvision:resnet18@cut.pth"], 2, "damaged"),
+        (["--network", "torchvision:resnet18@empty.pth"], 2, "no classes"),
+        (["--network", "torchvision:resnet18@my.pth", "--classes", "deep.json"], 2, "nested too deep"),
         (["--network", "timm:resnet18"], 3, "pip install timm"),
     ],
 )
 def test_a_wrong_network_is_explained(here, checkpoint, options, code, told, capsys, monkeypatch):
+    import torch
+
     monkeypatch.setitem(sys.modules, "timm", None)
+    Path("cut.pth").write_bytes(checkpoint.read_bytes()[:1000])
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    torch.save({**state, "fc.weight": state["fc.weight"][:0], "fc.bias": state["fc.bias"][:0]}, "empty.pth")
+    Path("deep.json").write_text("[" * 100_000)
     try:
         found = explain("a.png", *options)
     except SystemExit as stopped:
         found = stopped.code
     assert found == code and told in capsys.readouterr().err
     assert not Path("explained").exists()
+
+
+def test_an_error_of_pytorch_s_own_is_no_missing_network(here, checkpoint, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("sizes of tensors\nat line 3")
+
+    monkeypatch.setattr(xaicore.apps.cli, "_load", fail)
+    with pytest.raises(SystemExit) as stopped:
+        explain("a.png", "--network", "torchvision:resnet18@my.pth")
+    assert stopped.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("torchvision:resnet18 can't be used with my.pth: sizes of tensors")
 
 
 # --- records -----------------------------------------------------------------------------------------------

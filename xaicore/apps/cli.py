@@ -1,7 +1,8 @@
 """The command line: `xaicore explain photo.jpg`, `xaicore again record.json` and `xaicore weights`.
 
-Exit codes: 0, all is well; 1, a photograph, a record or a file of weights is bad (the rest was done); 2, the
-command itself is wrong, and nothing was done; 3, no trained weights could be had; 130, stopped by Ctrl-C.
+Exit codes: 0, all is well; 1, a photograph is bad (the rest was done), or what a record names, or the weights
+that `xaicore weights` checks; 2, the command itself is wrong, its --checkpoint and --classes included, and
+nothing was done; 3, no trained weights could be had; 130, stopped by Ctrl-C.
 
 What takes long to import comes in the functions that need it, so that the help is there at once.
 """
@@ -273,12 +274,17 @@ def _explain_photos(
 
 
 def _load_or_exit(options: argparse.Namespace, parser: argparse.ArgumentParser) -> GapClassifier:
+    from xaicore.networks.weights import WeightsUnavailableError
+
     try:
         return _load(options.network, options.checkpoint, options.classes, options.weights or "auto")
-    except (RuntimeError, ImportError) as error:  # WeightsUnavailableError and its like
+    except (WeightsUnavailableError, ImportError) as error:
         raise NoNetworkError(str(error)) from error
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    except RuntimeError as error:  # PyTorch's own, of a network or a file that nobody foresaw
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        parser.error(f"{options.network} can't be used with {options.checkpoint or 'its weights'}: {first}")
 
 
 def _check_network(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:

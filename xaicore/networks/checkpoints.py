@@ -124,7 +124,7 @@ def classes_in(state: State, head: str, where: object) -> int:
     """How many classes the linear layer `head` of a checkpoint has: the rows of its weight (C, K).
 
     Raises:
-        CheckpointError: it has no such layer.
+        CheckpointError: it has no such layer, or one without rows.
     """
     weight = state.get(f"{head}.weight")
     if weight is None:
@@ -132,14 +132,31 @@ def classes_in(state: State, head: str, where: object) -> int:
             f"{where} has no last layer {head}.weight, but {_few(list(state)[-_SOME:])}. Is it of another "
             "architecture, or was the last layer replaced by something else than one linear layer?"
         )
+    if (kind := _without_numbers(weight)) is not None:
+        raise CheckpointError(f"{where} holds {head}.weight as a {kind} tensor. Save it as a plain one.")
+    if weight.ndim == 0 or not len(weight):
+        raise CheckpointError(
+            f"{where} has no classes: its last layer {head}.weight has the shape {tuple(weight.shape)}, not "
+            "(classes, feature maps)."
+        )
     return len(weight)
+
+
+def _without_numbers(tensor: Tensor) -> str | None:
+    """What a tensor is if its numbers can't be taken as they are: sparse, say; None for a plain one."""
+    if tensor.is_meta:
+        return "meta"
+    if tensor.is_quantized:
+        return "quantised"
+    return None if tensor.layout == torch.strided else str(tensor.layout).removeprefix("torch.")
 
 
 def load_into(network: nn.Module, state: State, where: object) -> None:
     """Load a checkpoint into its architecture, in place.
 
     Raises:
-        CheckpointError: a name or a shape is not the architecture's; a few are listed.
+        CheckpointError: a name or a shape is not the architecture's, or a tensor is not a plain one; a few
+            are listed.
     """
     own = network.state_dict()
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
@@ -149,6 +166,7 @@ def load_into(network: nn.Module, state: State, where: object) -> None:
         for name, value in state.items()
         if name in own and value.shape != own[name].shape
     ]
+    odd = [f"{name} ({kind})" for name, value in state.items() if (kind := _without_numbers(value))]
     wrong = [
         f"{len(names)} {words}: {_few(names)}"
         for names, words in (
@@ -163,6 +181,8 @@ def load_into(network: nn.Module, state: State, where: object) -> None:
             f"{where} is not of the architecture {type(network).__name__}: {'; '.join(wrong)}. Name the "
             "architecture that it was trained as."
         )
+    if odd:
+        raise CheckpointError(f"{where} holds tensors that are not plain ones: {_few(odd)}. Save plain ones.")
     network.load_state_dict(state, strict=False)
 
 
@@ -206,6 +226,8 @@ def _in_file(path: Path) -> Any:
         return names
     try:
         held = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{path} is no JSON file of class names: it is nested too deep.") from None
     except ValueError as error:
         raise ValueError(f"{path} is no JSON file ({error}).") from None
     if not isinstance(held, (list, dict)):
