@@ -101,12 +101,26 @@ def test_timm_takes_its_own_preprocessing(photo, tmp_path, monkeypatch):
         ("keras:xception", "write torchvision:NAME, timm:NAME"),
         ("torchvision:", "write torchvision:NAME, timm:NAME"),
         ("my.pth", r"torchvision:resnet18@my.pth"),
+        ("torchvision:resnet18@", "name of its file is empty"),
         ("torchvision:resnet18@nothing.pth", "No file of weights at nothing.pth"),
     ],
 )
 def test_an_unknown_network_is_explained(spec, told):
     with pytest.raises(ValueError, match=told):
         load_network(spec)
+
+
+def test_a_checkpoint_of_an_empty_name_is_not_the_published_weights():
+    with pytest.raises(ValueError, match="name of its file is empty"):
+        load_network("torchvision:resnet18", checkpoint="")
+
+
+def test_damaged_weights_of_timm_are_weights_that_can_t_be_had(monkeypatch, tmp_path):
+    pytest.importorskip("timm")
+    (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04cut")
+    monkeypatch.setattr(families, "hub_file", lambda *_: (tmp_path / "cut.pth", "https://somewhere"))
+    with pytest.raises(WeightsUnavailableError, match=r"cut\.pth is damaged .*Delete it"):
+        load_network("timm:resnet10t.c3_in1k")
 
 
 def test_near_names_in_timm():

@@ -104,13 +104,15 @@ def parse_network(
     """What a network's name says: its family (None: the book's ResNet50), its name there, its checkpoint.
 
     Raises:
-        ValueError: it says nothing, or two checkpoints are named.
+        ValueError: it says nothing, two checkpoints are named, or one by an empty name.
     """
-    named, _, inside = spec.partition("@")
+    named, at, inside = spec.partition("@")
+    if (at and not inside) or checkpoint == "":
+        raise ValueError(f"{spec!r} is to take a checkpoint, but the name of its file is empty.")
     if inside and checkpoint is not None:
         raise ValueError(f"{spec!r} names a checkpoint, and so does checkpoint=. Drop one of the two.")
-    given = inside or checkpoint
-    file = None if given is None or given == "" else Path(given).expanduser()
+    given = inside if at else checkpoint
+    file = None if given is None else Path(given).expanduser()
     prefix, _, name = named.partition(":")
     if prefix == RESNET50 and (not name or (name in ("auto", *SOURCES) and file is None)):
         return None, name, file
