@@ -164,6 +164,37 @@ def test_a_wrong_command_is_explained_and_exits_with_2(explain, arguments, told,
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["explain", ""],
+        ["explain", "a.png", ""],
+        ["explain", "a.png", "--out", ""],
+        ["explain", "a.png", "--out="],
+        ["explain", "a.png", "--class", ""],
+        ["explain", "a.png", "--kind", "contrast", "--against", ""],
+        ["explain", "a.png", "--network", ""],
+        ["explain", "a.png", "--network", "torchvision:resnet18@"],
+        ["explain", "a.png", "--checkpoint", ""],
+        ["explain", "a.png", "--classes", ""],
+        ["again", ""],
+        ["again", "a.json", "--photo", ""],
+        ["again", "a.json", "--checkpoint", ""],
+        ["again", "a.json", "--out", ""],
+    ],
+)
+def test_an_empty_argument_is_a_wrong_command(arguments, monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setattr(xaicore.apps.cli, "_load", None)  # not asked
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 30)).save("a.png")
+    Path("a.json").write_text("{}")
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert re.search("it is empty|names no file", capsys.readouterr().err)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.png"]
+
+
 def test_no_weights_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     def nothing(_: str) -> None:
         raise WeightsUnavailableError("what to do")

@@ -1,6 +1,7 @@
 """Networks by name, with published weights or a file's, and the names of their classes."""
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from torchvision.models import ResNet50_Weights, resnet18
 import xaicore
 from xaicore import WeightsUnavailableError, load_network
 from xaicore.networks import families
-from xaicore.networks.checkpoints import CheckpointError, class_names, fitted, read_checkpoint
+from xaicore.networks.checkpoints import CheckpointError, fitted, read_checkpoint, read_class_names
+from xaicore.networks.names import class_names
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +101,26 @@ def test_timm_takes_its_own_preprocessing(photo, tmp_path, monkeypatch):
         ("keras:xception", "write torchvision:NAME, timm:NAME"),
         ("torchvision:", "write torchvision:NAME, timm:NAME"),
         ("my.pth", r"torchvision:resnet18@my.pth"),
+        ("torchvision:resnet18@", "name of its file is empty"),
         ("torchvision:resnet18@nothing.pth", "No file of weights at nothing.pth"),
     ],
 )
 def test_an_unknown_network_is_explained(spec, told):
     with pytest.raises(ValueError, match=told):
         load_network(spec)
+
+
+def test_a_checkpoint_of_an_empty_name_is_not_the_published_weights():
+    with pytest.raises(ValueError, match="name of its file is empty"):
+        load_network("torchvision:resnet18", checkpoint="")
+
+
+def test_damaged_weights_of_timm_are_weights_that_can_t_be_had(monkeypatch, tmp_path):
+    pytest.importorskip("timm")
+    (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04cut")
+    monkeypatch.setattr(families, "hub_file", lambda *_: (tmp_path / "cut.pth", "https://somewhere"))
+    with pytest.raises(WeightsUnavailableError, match=r"cut\.pth is damaged .*Delete it"):
+        load_network("timm:resnet10t.c3_in1k")
 
 
 def test_near_names_in_timm():
@@ -130,7 +146,7 @@ def test_a_file_that_does_not_fit_is_explained(net, tmp_path):
         load_network("torchvision:resnet34", checkpoint=path)
     with pytest.raises(CheckpointError, match=r"no last layer classifier.6.weight"):
         load_network("torchvision:vgg11", checkpoint=path)
-    with pytest.raises(ValueError, match="3 class names for 7 classes"):
+    with pytest.raises(ValueError, match="3 class names for a network of 7 classes"):
         load_network("torchvision:resnet18", checkpoint=path, classes=["a", "b", "c"])
     with pytest.raises(ValueError, match="Drop one"):
         load_network(f"torchvision:resnet18@{path}", checkpoint=path)
@@ -140,6 +156,29 @@ def test_a_file_that_does_not_fit_is_explained(net, tmp_path):
     twice = {**prefixed(net.state_dict(), "student."), **prefixed(net.state_dict(), "teacher.")}
     with pytest.raises(CheckpointError, match=r"2 times, under 'student\.', 'teacher\.'"):
         fitted(twice, net.state_dict(), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        (
+            "fc.weight",
+            lambda _: torch.tensor(1.0),
+            r"no classes: .* fc.weight has the shape \(\)",
+        ),
+        ("fc.weight", lambda w: w[:0], r"no classes: .* shape \(0, 512\)"),
+        ("fc.weight", lambda w: w.to_sparse(), "fc.weight as a sparse_coo tensor"),
+        ("fc.weight", lambda w: w.to("meta"), "fc.weight as a meta tensor"),
+        ("fc.bias", lambda w: w.to_sparse(), r"not plain ones: fc.bias \(sparse_coo\)"),
+        ("conv1.weight", lambda w: w.to("meta"), r"not plain ones: conv1.weight \(meta\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_tensors_that_no_network_can_take_are_named(net, name, change, told, tmp_path):
+    state = net.state_dict()
+    torch.save({**state, name: change(state[name])}, tmp_path / "my.pth")
+    with pytest.raises(CheckpointError, match=told):
+        load_network("torchvision:resnet18", checkpoint=tmp_path / "my.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04cut"])
@@ -191,26 +230,45 @@ def test_without_a_connection_it_says_what_to_do(monkeypatch, tmp_path):
 )
 def test_class_names_from_files(name, text, tmp_path):
     (tmp_path / name).write_text(text, encoding="utf-8")
-    assert class_names(tmp_path / name) == ("cat", "big dog", "elk")
+    assert class_names(read_class_names(tmp_path / name), 3) == ("cat", "big dog", "elk")
 
 
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
         ("a.txt", "cat\n\nelk\n", "no name for class 1"),
-        ("a.txt", "", "no name for class 0|no class names"),
-        ("a.json", '{"0": "cat", "2": "elk"}', "otherwise than 0, 1, 2"),
+        ("a.txt", "", "holds no class names"),
+        ("a.json", '{"0": "cat", "2": "elk"}', "not 0 to 1, each once"),
         ("a.json", "3", "holds a int"),
         ("a.json", "{", "no JSON"),
-        ("a.json", "[1, 2]", "no name for class 0"),
+        ("a.json", "[" * 100_000, "nested too deep"),
+        ("a.json", "[null, 2]", "of type NoneType"),
     ],
 )
 def test_other_files_of_class_names_are_refused(name, text, told, tmp_path):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=told):
-        class_names(tmp_path / name)
+        class_names(read_class_names(tmp_path / name), 2)
     with pytest.raises(ValueError, match="can't be read"):
-        class_names(tmp_path / "gone.txt")
+        read_class_names(tmp_path / "gone.txt")
+
+
+@pytest.mark.parametrize(
+    ("held", "names"),
+    [
+        ({"0": "2", "1": "0", "2": "1"}, ("2", "0", "1")),
+        ({"2": 0, "0": 1, "1": 2}, ("2", "0", "1")),
+        ([0, 1, 2], ("0", "1", "2")),
+        ([" ant ", "bee", 3], ("ant", "bee", "3")),
+    ],
+)
+def test_a_file_of_names_is_read_as_the_same_names_in_python(held, names, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(held))
+    torch.save(resnet18(num_classes=3).state_dict(), tmp_path / "my.pth")
+    spec = f"torchvision:resnet18@{tmp_path / 'my.pth'}"
+    assert class_names(held, 3) == names
+    assert load_network(spec, classes=tmp_path / "a.json").categories == names
+    assert load_network(spec, classes=held).categories == names
 
 
 def test_the_package_brings_its_names_when_asked():

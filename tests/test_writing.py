@@ -442,6 +442,39 @@ def test_a_network_of_one_s_own_and_its_record(here, checkpoint, capsys):
     assert "others than the record's" in capsys.readouterr().err
 
 
+def test_names_that_are_digits_go_before_indices(here, checkpoint):
+    Path("names.json").write_text('["2", "1", "0"]')
+    own = ["--network", "torchvision:resnet18@my.pth", "--classes", "names.json"]
+    for asked, index, name in (("2", 0, "2"), ("0", 2, "0"), ("01", 1, "1")):
+        assert explain("a.png", *own, "--class", asked) == 0
+        found = json.loads(Path("explained/a.json").read_text())["found"]["class"]
+        assert (found["index"], found["name"]) == (index, name)
+    assert explain("a.png", *own, "--kind", "contrast", "--class", "2", "--against", "0") == 0
+    assert json.loads(Path("explained/a.json").read_text())["settings"]["against"] == 2
+
+
+def test_both_sides_of_one_logit_can_be_named(here):
+    import torch
+    from torchvision.models import resnet18
+
+    from xaicore import load_network
+
+    torch.manual_seed(0)
+    torch.save(resnet18(num_classes=1).state_dict(), "one.pth")
+    Path("sides.txt").write_text("no\nyes\n")
+    picture = here / "a.png"
+    photo(picture)
+    spec = "torchvision:resnet18@one.pth"
+    score = float(load_network(spec).predict(picture, "full").scores[0])
+    assert score != 0
+    for name, expected in (("no", -score), ("yes", score)):
+        assert explain("a.png", "--network", spec, "--classes", "sides.txt", "--class", name) == 0
+        record = json.loads(Path("explained/a.json").read_text())
+        assert record["found"]["class"]["score"] == pytest.approx(expected, abs=1e-4)
+        assert record["network"]["classes"] == ["no", "yes"]
+    assert main(["again", "explained/a.json", "--out", "again"]) == 0
+
+
 def test_weights_are_of_resnet50_by_any_of_its_names(here, network, monkeypatch):
     photo(here / "a.png")
     asked = []
@@ -462,17 +495,38 @@ def test_weights_are_of_resnet50_by_any_of_its_names(here, network, monkeypatch)
         (["--network", "torchvision:resnet18@my.pth", "--checkpoint", "my.pth"], 2, "drop one"),
         (["--network", "torchvision:resnet18@my.pth", "--weights", "msra"], 2, "--weights is for resnet50"),
         (["--network", "torchvision:resnet18@my.pth", "--class", "bird"], 2, "No class is called 'bird'"),
+        (["--network", "torchvision:resnet18@cut.pth"], 2, "damaged"),
+        (["--network", "torchvision:resnet18@empty.pth"], 2, "no classes"),
+        (["--network", "torchvision:resnet18@my.pth", "--classes", "deep.json"], 2, "nested too deep"),
         (["--network", "timm:resnet18"], 3, "pip install timm"),
     ],
 )
 def test_a_wrong_network_is_explained(here, checkpoint, options, code, told, capsys, monkeypatch):
+    import torch
+
     monkeypatch.setitem(sys.modules, "timm", None)
+    Path("cut.pth").write_bytes(checkpoint.read_bytes()[:1000])
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    torch.save({**state, "fc.weight": state["fc.weight"][:0], "fc.bias": state["fc.bias"][:0]}, "empty.pth")
+    Path("deep.json").write_text("[" * 100_000)
     try:
         found = explain("a.png", *options)
     except SystemExit as stopped:
         found = stopped.code
     assert found == code and told in capsys.readouterr().err
     assert not Path("explained").exists()
+
+
+def test_an_error_of_pytorch_s_own_is_no_missing_network(here, checkpoint, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("sizes of tensors\nat line 3")
+
+    monkeypatch.setattr(xaicore.apps.cli, "_load", fail)
+    with pytest.raises(SystemExit) as stopped:
+        explain("a.png", "--network", "torchvision:resnet18@my.pth")
+    assert stopped.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("torchvision:resnet18 can't be used with my.pth: sizes of tensors")
 
 
 # --- records -----------------------------------------------------------------------------------------------

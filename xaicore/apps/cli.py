@@ -1,7 +1,8 @@
 """The command line: `xaicore explain photo.jpg`, `xaicore again record.json` and `xaicore weights`.
 
-Exit codes: 0, all is well; 1, a photograph, a record or a file of weights is bad (the rest was done); 2, the
-command itself is wrong, and nothing was done; 3, no trained weights could be had; 130, stopped by Ctrl-C.
+Exit codes: 0, all is well; 1, a photograph is bad (the rest was done), or what a record names, or the weights
+that `xaicore weights` checks; 2, the command itself is wrong, its --checkpoint and --classes included, and
+nothing was done; 3, no trained weights could be had; 130, stopped by Ctrl-C.
 
 What takes long to import comes in the functions that need it, so that the help is there at once.
 """
@@ -124,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     explain_.add_argument(
         "photos",
         nargs="+",
+        type=_filled,
         metavar="photo",
         help="a picture, a folder of them, or a pattern such as '*.jpg'",
     )
@@ -131,11 +133,13 @@ def _parser() -> argparse.ArgumentParser:
     explain_.add_argument(
         "--class",
         dest="target",
+        type=_filled,
         metavar="NAME",
         help="the class to explain, by name or index (default: the one with the highest score)",
     )
     explain_.add_argument(
         "--against",
+        type=_filled,
         metavar="NAME",
         help="rivals (the ten strongest), others (all) or a class, to set it against (default: rivals)",
     )
@@ -144,15 +148,20 @@ def _parser() -> argparse.ArgumentParser:
         _add(kept if control.name in ("top", "threshold") else explain_, control)
     explain_.add_argument(
         "--network",
+        type=_filled,
         metavar="NAME",
         default=RESNET50,
         help="torchvision:NAME or timm:NAME, with @FILE for weights of your own (default: resnet50)",
     )
     explain_.add_argument(
-        "--checkpoint", metavar="FILE", help="a file of weights for it, .pth or .safetensors"
+        "--checkpoint",
+        type=_filled,
+        metavar="FILE",
+        help="a file of weights for it, .pth or .safetensors",
     )
     explain_.add_argument(
         "--classes",
+        type=_filled,
         metavar="FILE",
         help="a file of class names: one a line, or a JSON list or dictionary",
     )
@@ -167,9 +176,16 @@ def _parser() -> argparse.ArgumentParser:
         description="Make the figure again that belongs to a record, from the same photograph and weights.",
     )
     again.set_defaults(run=_again)
-    again.add_argument("record", help="a JSON file that `xaicore explain` wrote")
-    again.add_argument("--photo", metavar="FILE", help="where the photograph is now (default: where it was)")
-    again.add_argument("--checkpoint", metavar="FILE", help="where the network's weights are now")
+    again.add_argument("record", type=_filled, help="a JSON file that `xaicore explain` wrote")
+    again.add_argument(
+        "--photo",
+        type=_filled,
+        metavar="FILE",
+        help="where the photograph is now (default: where it was)",
+    )
+    again.add_argument(
+        "--checkpoint", type=_filled, metavar="FILE", help="where the network's weights are now"
+    )
     _add_out(again)
     weights = commands.add_parser(
         "weights",
@@ -195,13 +211,24 @@ def _add(parser: Any, control: Control) -> None:
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=expanded, default=Path("explained"), metavar="FOLDER", help="(default: explained)"
+        "--out",
+        type=lambda text: expanded(_filled(text)),
+        default=Path("explained"),
+        metavar="FOLDER",
+        help="(default: explained)",
     )
     parser.add_argument(
         "--force",
         action="store_true",
         help="replace files that this program did not make, but no photograph",
     )
+
+
+def _filled(text: str) -> str:
+    """The same; nothing at all stands for no file, folder or name, and least of all for the default."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty. Is a variable of the shell not set?")
+    return text
 
 
 def _number(control: Control, text: str) -> float:
@@ -273,17 +300,24 @@ def _explain_photos(
 
 
 def _load_or_exit(options: argparse.Namespace, parser: argparse.ArgumentParser) -> GapClassifier:
+    from xaicore.networks.weights import WeightsUnavailableError
+
     try:
         return _load(options.network, options.checkpoint, options.classes, options.weights or "auto")
-    except (RuntimeError, ImportError) as error:  # WeightsUnavailableError and its like
+    except (WeightsUnavailableError, ImportError) as error:
         raise NoNetworkError(str(error)) from error
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    except RuntimeError as error:  # PyTorch's own, of a network or a file that nobody foresaw
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        parser.error(f"{options.network} can't be used with {options.checkpoint or 'its weights'}: {first}")
 
 
 def _check_network(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Refuse what is wrong about the network's options before anything slow."""
-    options.network, _, inside = options.network.partition("@")
+    options.network, at, inside = options.network.partition("@")
+    if at and not inside:
+        parser.error(f"--network {options.network}@ names no file after the @. Is a variable not set?")
     if inside and options.checkpoint:
         parser.error(f"--network names a checkpoint, {inside}, and so does --checkpoint; drop one of the two")
     options.checkpoint = inside or options.checkpoint

@@ -24,12 +24,13 @@ from xaicore.show.records import fingerprint, record
 def with_classes(
     settings: Settings, target: str | None, against: str | None, model: GapClassifier
 ) -> Settings:
-    """The settings with the classes looked up by name or index; ValueError for one that there is not."""
+    """The settings with the classes looked up by name, else by index; ValueError for one that isn't there."""
 
     def known(name: str | None, words: tuple[str, ...] = ()) -> Target | None:
         if name is None or name in words:
             return name
-        return class_index(int(name) if name.isdecimal() else name, model.categories)
+        is_index = name.isdecimal() and name not in model.categories
+        return class_index(int(name) if is_index else name, model.categories)
 
     chosen, rival = known(target), known(against, ("rivals", "others"))
     if chosen is not None and chosen == rival:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
-ClassNames = str | os.PathLike[str] | Sequence[str] | Mapping[Any, Any]
+ClassNames = str | os.PathLike[str] | Sequence[Any] | Mapping[Any, Any]
 
 # under which name training scripts keep the weights beside the optimiser's state, the likeliest first
 _KEPT_UNDER = ("state_dict", "model", "model_state_dict", "model_state", "net", "network", "weights")
@@ -124,7 +124,7 @@ def classes_in(state: State, head: str, where: object) -> int:
     """How many classes the linear layer `head` of a checkpoint has: the rows of its weight (C, K).
 
     Raises:
-        CheckpointError: it has no such layer.
+        CheckpointError: it has no such layer, or one without rows.
     """
     weight = state.get(f"{head}.weight")
     if weight is None:
@@ -132,14 +132,31 @@ def classes_in(state: State, head: str, where: object) -> int:
             f"{where} has no last layer {head}.weight, but {_few(list(state)[-_SOME:])}. Is it of another "
             "architecture, or was the last layer replaced by something else than one linear layer?"
         )
+    if (kind := _without_numbers(weight)) is not None:
+        raise CheckpointError(f"{where} holds {head}.weight as a {kind} tensor. Save it as a plain one.")
+    if weight.ndim == 0 or not len(weight):
+        raise CheckpointError(
+            f"{where} has no classes: its last layer {head}.weight has the shape {tuple(weight.shape)}, not "
+            "(classes, feature maps)."
+        )
     return len(weight)
+
+
+def _without_numbers(tensor: Tensor) -> str | None:
+    """What a tensor is if its numbers can't be taken as they are: sparse, say; None for a plain one."""
+    if tensor.is_meta:
+        return "meta"
+    if tensor.is_quantized:
+        return "quantised"
+    return None if tensor.layout == torch.strided else str(tensor.layout).removeprefix("torch.")
 
 
 def load_into(network: nn.Module, state: State, where: object) -> None:
     """Load a checkpoint into its architecture, in place.
 
     Raises:
-        CheckpointError: a name or a shape is not the architecture's; a few are listed.
+        CheckpointError: a name or a shape is not the architecture's, or a tensor is not a plain one; a few
+            are listed.
     """
     own = network.state_dict()
     missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
@@ -149,6 +166,7 @@ def load_into(network: nn.Module, state: State, where: object) -> None:
         for name, value in state.items()
         if name in own and value.shape != own[name].shape
     ]
+    odd = [f"{name} ({kind})" for name, value in state.items() if (kind := _without_numbers(value))]
     wrong = [
         f"{len(names)} {words}: {_few(names)}"
         for names, words in (
@@ -163,6 +181,8 @@ def load_into(network: nn.Module, state: State, where: object) -> None:
             f"{where} is not of the architecture {type(network).__name__}: {'; '.join(wrong)}. Name the "
             "architecture that it was trained as."
         )
+    if odd:
+        raise CheckpointError(f"{where} holds tensors that are not plain ones: {_few(odd)}. Save plain ones.")
     network.load_state_dict(state, strict=False)
 
 
@@ -173,8 +193,8 @@ def _few(names: Sequence[str]) -> str:
 # --- names of classes ------------------------------------------------------------------------------------
 
 
-def class_names(source: ClassNames) -> tuple[str, ...]:
-    """Class names in the order of the network's scores.
+def read_class_names(source: ClassNames) -> Any:
+    """Class names as :func:`xaicore.networks.names.class_names` takes them, which puts them in order.
 
     Args:
         source: a text file with one name a line, a JSON file, or what such a file may hold: a list of names,
@@ -184,42 +204,36 @@ def class_names(source: ClassNames) -> tuple[str, ...]:
     Raises:
         ValueError: no such file, or one of another form; says what is wrong.
     """
-    if not isinstance(source, (str, os.PathLike)):
-        return _in_order(source, "classes=")
-    path = Path(source).expanduser()
+    held = _in_file(Path(source).expanduser()) if isinstance(source, (str, os.PathLike)) else source
+    if isinstance(held, Mapping) and isinstance(held.get("id2label"), Mapping):
+        held = held["id2label"]
+    if isinstance(held, Mapping):
+        return {key: _last(name) for key, name in held.items()}
+    return [_last(name) for name in held] if isinstance(held, (list, tuple)) else held
+
+
+def _in_file(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"The class names can't be read from {path} ({error}).") from None
-    if path.suffix.lower() == ".json":
-        try:
-            return _in_order(json.loads(text), path)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is no JSON file ({error}).") from None
-    return _in_order([line.strip() for line in text.rstrip().splitlines()], path)
+    if path.suffix.lower() != ".json":
+        names = [line.strip() for line in text.rstrip().splitlines()]
+        if not names:
+            raise ValueError(f"{path} holds no class names: write one a line.")
+        if "" in names:
+            raise ValueError(f"{path} has no name for class {names.index('')}: that line is empty.")
+        return names
+    try:
+        held = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{path} is no JSON file of class names: it is nested too deep.") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON file ({error}).") from None
+    if not isinstance(held, (list, dict)):
+        raise ValueError(f"{path} holds a {type(held).__name__}, not a list or a dictionary of class names.")
+    return held
 
 
-def _in_order(held: Any, where: object) -> tuple[str, ...]:
-    if isinstance(held, Mapping) and isinstance(held.get("id2label"), Mapping):
-        held = held["id2label"]
-    if isinstance(held, Mapping):
-        if all(_is_index(value) for value in held.values()):
-            held = {index: name for name, index in held.items()}
-        if not all(map(_is_index, held)) or sorted(map(int, held)) != list(range(len(held))):
-            raise ValueError(f"{where} numbers its {len(held)} classes otherwise than 0, 1, 2, …")
-        held = [held[key] for key in sorted(held, key=int)]
-    if not isinstance(held, Sequence) or isinstance(held, str):
-        raise ValueError(f"{where} holds a {type(held).__name__}, not a list of class names.")
-    names = [name[-1] if isinstance(name, list) and name else name for name in held]
-    for number, name in enumerate(names):
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"{where} has no name for class {number}, but {name!r}.")
-    if not names:
-        raise ValueError(f"{where} holds no class names: write one a line.")
-    return tuple(names)
-
-
-def _is_index(value: Any) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, str) and value.isdecimal()
-    )
+def _last(name: Any) -> Any:
+    return name[-1] if isinstance(name, list) and name else name

@@ -75,6 +75,12 @@ def unavailable(name: str, error: Exception, address: str, do: str) -> WeightsUn
     )
 
 
+def _unreadable(file: Path, error: Exception) -> WeightsUnavailableError:
+    """The error for published weights that are here, and can't be read."""
+    why = f"can't be read ({error})" if isinstance(error, OSError) else f"is damaged ({type(error).__name__})"
+    return WeightsUnavailableError(f"The file {file} {why}. Delete it; it is then fetched again.")
+
+
 def hub_download(url: str, progress: bool) -> Path:
     """Where torch.hub keeps the file of an address; fetched if it isn't there, and then checked.
 
@@ -127,14 +133,7 @@ def _torchvision_trained(name: str, progress: bool) -> Trained:
     try:
         network = get_model(name.partition(".")[0], weights=entry, progress=progress)
     except Exception as error:  # a cut file fails in many ways
-        why = (
-            f"can't be read ({error})"
-            if isinstance(error, OSError)
-            else f"is damaged ({type(error).__name__})"
-        )
-        raise WeightsUnavailableError(
-            f"The file {file} {why}. Delete it; it is then fetched again."
-        ) from error
+        raise _unreadable(file, error) from error
     return Trained(network, f"torchvision's {entry}", file, entry.url)
 
 
@@ -176,7 +175,10 @@ def _timm_trained(name: str, progress: bool) -> Trained:
     if not settings or not (settings.hf_hub_id or settings.url):
         raise ValueError(f"timm has no trained weights for {name}. Name a file of yours: timm:{name}@FILE.")
     file, address = hub_file(name, settings, progress)
-    network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(file)})
+    try:
+        network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(file)})
+    except Exception as error:  # a cut file fails in many ways
+        raise _unreadable(file, error) from error
     return Trained(network, f"timm's {name}", file, address)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pooch
 import torch
@@ -15,15 +16,16 @@ from torchvision.models import ResNet50_Weights, resnet50
 
 from xaicore.networks.checkpoints import (
     ClassNames,
-    class_names,
     classes_in,
     fitted,
     load_into,
     read_checkpoint,
+    read_class_names,
 )
 from xaicore.networks.families import FAMILIES, IMAGENET, Family
 from xaicore.networks.gap import GapClassifier, Preprocessing, gap_classifier
 from xaicore.networks.msra import adapt_to_msra
+from xaicore.networks.names import class_names
 from xaicore.networks.provenance import RESNET50, SOURCES, Provenance
 from xaicore.networks.weights import fetch_resnet50
 
@@ -72,8 +74,11 @@ def load_network(
         checkpoint: a file of weights: PyTorch's or safetensors; see
             :func:`xaicore.networks.checkpoints.read_checkpoint`. How many classes there are is taken from it.
             Photographs are prepared as for the published weights of that name.
-        classes: names of the classes; see :func:`xaicore.networks.checkpoints.class_names`. Default:
-            ImageNet's for a network with 1000 classes, else "class 0", "class 1", …
+        classes: names of the classes, or a file of them; see
+            :func:`xaicore.networks.checkpoints.read_class_names` and
+            :func:`xaicore.networks.names.class_names`. For one logit also two names, as in
+            :func:`xaicore.networks.gap.gap_classifier`. Default: ImageNet's for a network with 1000
+            classes, else "class 0", "class 1", …
         progress: show a progress bar while downloading.
 
     Raises:
@@ -83,7 +88,7 @@ def load_network(
         xaicore.networks.weights.WeightsUnavailableError: the published weights can't be downloaded.
     """
     family, name, file = parse_network(spec, checkpoint)
-    names = None if classes is None else class_names(classes)
+    names = None if classes is None else read_class_names(classes)
     if family is None and file is None:
         return _renamed(load_resnet50(name or "auto", progress), names)
     family = family or FAMILIES["torchvision"]
@@ -99,13 +104,15 @@ def parse_network(
     """What a network's name says: its family (None: the book's ResNet50), its name there, its checkpoint.
 
     Raises:
-        ValueError: it says nothing, or two checkpoints are named.
+        ValueError: it says nothing, two checkpoints are named, or one by an empty name.
     """
-    named, _, inside = spec.partition("@")
+    named, at, inside = spec.partition("@")
+    if (at and not inside) or checkpoint == "":
+        raise ValueError(f"{spec!r} is to take a checkpoint, but the name of its file is empty.")
     if inside and checkpoint is not None:
         raise ValueError(f"{spec!r} names a checkpoint, and so does checkpoint=. Drop one of the two.")
-    given = inside or checkpoint
-    file = None if given is None or given == "" else Path(given).expanduser()
+    given = inside if at else checkpoint
+    file = None if given is None else Path(given).expanduser()
     prefix, _, name = named.partition(":")
     if prefix == RESNET50 and (not name or (name in ("auto", *SOURCES) and file is None)):
         return None, name, file
@@ -120,11 +127,12 @@ def parse_network(
     )
 
 
-def _published(family: Family, name: str, names: tuple[str, ...] | None, progress: bool) -> GapClassifier:
+def _published(family: Family, name: str, names: Any, progress: bool) -> GapClassifier:
     trained = family.trained(name, progress)
     spec = f"{family.prefix}:{name}"
     model = gap_classifier(
         trained.network,
+        categories=names,
         preprocessing=family.preprocessing(name, trained.network),
         provenance=Provenance(
             source=spec,
@@ -137,7 +145,7 @@ def _published(family: Family, name: str, names: tuple[str, ...] | None, progres
     return _named(model, names)
 
 
-def _of_checkpoint(family: Family, name: str, file: Path, names: tuple[str, ...] | None) -> GapClassifier:
+def _of_checkpoint(family: Family, name: str, file: Path, names: Any) -> GapClassifier:
     state = read_checkpoint(file)
     plain = family.empty(name, None, state)
     state = fitted(state, plain.state_dict(), file)
@@ -146,6 +154,7 @@ def _of_checkpoint(family: Family, name: str, file: Path, names: tuple[str, ...]
     spec = f"{family.prefix}:{name}"
     model = gap_classifier(
         network,
+        categories=names,
         preprocessing=family.preprocessing(name, network),
         provenance=Provenance(
             source=spec,
@@ -158,21 +167,18 @@ def _of_checkpoint(family: Family, name: str, file: Path, names: tuple[str, ...]
     return _named(model, names)
 
 
-def _named(model: GapClassifier, names: tuple[str, ...] | None) -> GapClassifier:
-    """The same with the names given, or ImageNet's where there are as many classes."""
+def _named(model: GapClassifier, names: Any) -> GapClassifier:
+    """The same with ImageNet's names where none were given and there are as many classes."""
     if names is None and len(model.categories) == IMAGENET:
-        names = tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
-    return _renamed(model, names)
+        names = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
+        return _renamed(model, names)
+    return model
 
 
-def _renamed(model: GapClassifier, names: tuple[str, ...] | None) -> GapClassifier:
+def _renamed(model: GapClassifier, names: Any) -> GapClassifier:
     if names is None:
         return model
-    if len(names) != len(model.categories):
-        raise ValueError(
-            f"{len(names)} class names for {len(model.categories)} classes. Give one name for each."
-        )
-    return replace(model, categories=names)
+    return replace(model, categories=class_names(names, len(model.categories)))
 
 
 def load_torchvision(name: str, progress: bool = True) -> GapClassifier:
