@@ -505,8 +505,8 @@ def _check_places(network: nn.Module, preprocessing: Preprocessing, size: int, p
         for maps, (replaced, first) in zip(changed, halves, strict=True):
             if replaced == axis:
                 change = (maps - whole).abs()
-                inside, outside = (_half(change, along, side).mean() for side in (first, not first))
-                parts.append((inside / outside).item() if outside > 0 else 1.0)
+                inside, outside = (_half(change, along, side).mean().item() for side in (first, not first))
+                parts.append((inside + 1e-12) / (outside + 1e-12))
         return parts
 
     for axis, other in ((2, 3), (3, 2)):
