@@ -163,7 +163,7 @@ class GapClassifier:
     def predict_many(self, images: Iterable[Any], resize: Resize = "crop") -> list[Prediction]:
         """Classify several photographs: eight at a time, or each alone where their input sizes differ.
 
-        Beyond the eight at work, memory grows by what each :class:`Prediction` keeps. `images` may be a
+        Beyond the eight at work, memory grows by what each prediction keeps. `images` may be a
         generator.
         """
         rest = iter(images)
