@@ -954,3 +954,11 @@ def test_panoramas_are_seen_in_full() -> None:
     assert fit(np.zeros((100, 800, 3), np.uint8), "full")[0].shape == (224, 1792, 3)
     with pytest.raises(ImageError, match="too long a strip"):
         fit(np.zeros((100, 900, 3), np.uint8), "full")
+
+
+def test_a_picture_whose_head_promises_other_sides_is_damaged():
+    """Found by fuzzing TIFF files: Pillow raises a SystemError only when the pixels are asked for."""
+    picture = Image.new("RGB", (8, 8))
+    picture._size = (16, 16)
+    with pytest.raises(ImageError, match="sides are not those"):
+        read_image(picture)

@@ -146,12 +146,12 @@ def test_new_photo_network_and_input_run_it_once(app, passes):
     assert passes == [1] and a.picture.name == "goose"
     assert a.target.value == a.names[a.prediction.index()]
     a.network.value = "two"
-    assert passes == [1, 2, 1]  # two noise pictures verify the new network, then comes the photograph
+    assert passes == [1, 4, 1, 1]  # four made-up pictures and one of another size verify the new network
     assert len(a.best.options) == 4 + 1
     a.network.value = "one"  # known already
-    assert len(passes) == 3
+    assert len(passes) == 4
     app.inputs["resize"].value = "squash"
-    assert len(passes) == 5  # for goose and for the second side's coffee
+    assert len(passes) == 6  # for goose and for the second side's coffee
     assert app.sides[1].picture.name == "coffee"
 
 

@@ -132,6 +132,8 @@ def _load(picture: Image.Image, name: str) -> None:
                 "block that opens it, or picture.load() there."
             ) from None
         raise _damaged(name, error) from None
+    if picture.im is None or picture.im.size != picture.size:  # its head promises other sides
+        raise _damaged(name, ValueError("its sides are not those of its pixels"))
 
 
 def _is_closed(picture: Image.Image) -> bool:
