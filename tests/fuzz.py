@@ -15,6 +15,7 @@ import copy
 import faulthandler
 import io
 import json
+import math
 import os
 import random
 import shutil
@@ -246,14 +247,14 @@ TARGETS: dict[str, Callable[[random.Random, Path], Iterator[tuple[bytes, Callabl
 # --- running ---------------------------------------------------------------------------------------------
 
 
-def work(target: str, seconds: float, seed: int, folder: Path) -> None:
+def work(target: str, seconds: float, most: float, seed: int, folder: Path) -> None:
     """Run one target in this process; the input at work is in folder/input, for when it is the last."""
     inputs = TARGETS[target](random.Random(seed), folder)
     next(inputs)  # what is imported is not the input's fault
     _limit_memory()
     warnings.simplefilter("ignore")
     end, count, whole, slowest = time.monotonic() + seconds, 0, 0, 0.0
-    while time.monotonic() < end:
+    while time.monotonic() < end and count < most:
         data, read = next(inputs)
         (folder / "input").write_bytes(data)
         faulthandler.dump_traceback_later(HANGS, exit=True)
@@ -267,9 +268,8 @@ def work(target: str, seconds: float, seed: int, folder: Path) -> None:
             faulthandler.cancel_dump_traceback_later()
         slowest = max(slowest, time.monotonic() - start)
         count += 1
-    print(
-        f"{target}: {count} inputs in {seconds:g} s, {whole} still read; slowest {slowest:.2f} s. No finding."
-    )
+    took = f"{time.monotonic() - (end - seconds):.0f} s"
+    print(f"{target}: {count} inputs in {took}, {whole} still read; slowest {slowest:.2f} s. No finding.")
 
 
 def _limit_memory() -> None:
@@ -281,7 +281,7 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (now + (GIGABYTES << 30), resource.RLIM_INFINITY))
 
 
-def run(target: str, seconds: float, seed: int) -> bool:
+def run(target: str, seconds: float, most: float, seed: int) -> bool:
     """Run one target in a process of its own; True if there was no finding."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         folder = Path(place)
@@ -291,9 +291,11 @@ def run(target: str, seconds: float, seed: int) -> bool:
                 return True
             if not (HERE / "js/vectors.json").exists():
                 subprocess.run([sys.executable, str(HERE / "js/write_vectors.py")], check=True)
-            command = ["node", str(HERE / "js/fuzz.js"), str(seconds), str(seed), str(folder / "input")]
+            script = [str(HERE / "js/fuzz.js"), str(seconds), str(seed), str(folder / "input"), str(most)]
+            command = ["node", *script]
         else:
-            command = [sys.executable, __file__, str(seconds), target, "--seed", str(seed), "--in", place]
+            command = [sys.executable, __file__, str(seconds), target, "--in", place]
+            command += ["--seed", str(seed), "--most", str(most)]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parent)}
         done = subprocess.run(command, env=environment)
         if done.returncode == 0:
@@ -311,13 +313,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("seconds", nargs="?", type=float, default=600)
     parser.add_argument("targets", nargs="*", default=[*TARGETS, "links"], metavar="TARGET")
     parser.add_argument("--seed", type=int, default=None, help="to have the same inputs again")
+    parser.add_argument("--most", type=float, default=math.inf, help="stop after so many inputs")
     parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     if options.folder is not None:
-        work(options.targets[0], options.seconds, seed, options.folder)
+        work(options.targets[0], options.seconds, options.most, seed, options.folder)
         return 0
-    findings = [target for target in options.targets if not run(target, options.seconds, seed)]
+    findings = [target for target in options.targets if not run(target, options.seconds, options.most, seed)]
     return 1 if findings else 0
 
 

@@ -962,3 +962,35 @@ def test_a_picture_whose_head_promises_other_sides_is_damaged():
     picture._size = (16, 16)
     with pytest.raises(ImageError, match="sides are not those"):
         read_image(picture)
+
+
+def test_a_picture_without_its_palette_is_damaged():
+    """Found by fuzzing PNG files: Pillow has an AssertionError without words, and only at the conversion."""
+    data = saved(Image.new("P", (8, 8)))
+    at = data.index(b"PLTE") - 4
+    without = data[:at] + data[at + 12 + int.from_bytes(data[at : at + 4], "big") :]
+    for source in (without, Image.open(io.BytesIO(without))):
+        with pytest.raises(ImageError, match="palette with its colours is missing"):
+            read_image(source)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(AssertionError(), "AssertionError"), (KeyError(273), "273"), (SystemError("tile"), "tile")],
+)
+def test_whatever_a_decoder_raises_late_is_damage(monkeypatch, error, words):
+    """Pillow's errors are of every kind, and some come only when the colours are converted."""
+
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Image.Image, "has_transparency_data", property(fail))
+    with pytest.raises(ImageError, match=rf"the bytes given is damaged or cut short \({words}\)"):
+        read_image(saved(Image.new("RGB", (8, 8))))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_caller_who_makes_errors_of_warnings_gets_the_warning():
+    picture = Image.new("RGB", (8, 8))
+    with pytest.raises(UserWarning, match="colour profile can't be used"):
+        read_image(saved(picture, icc_profile=b"none"))

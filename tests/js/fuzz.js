@@ -5,7 +5,8 @@ import { writeFileSync } from "node:fs"
 import { readLink, takes, writeLink } from "../../xaicore/playground/js/state.js"
 import { data, vectors } from "./vectors.js"
 
-const [seconds, seed, file] = [Number(process.argv[2]), Number(process.argv[3]), process.argv[4]]
+const [seconds, seed, most] = [2, 3, 5].map((at) => Number(process.argv[at]))
+const file = process.argv[4]
 const links = vectors.states.map((/** @type {any} */ one) => String(one.link))
 const names = [...data.controls.keys(), "__proto__", "constructor", "toString", "", "photo%00", "%", "ß"]
 const odd = "0 -0 1 -1 1e9 1e-7 0x10 NaN Infinity null undefined true ,,, 1,2 1,,2 %00 %E0%A4%A %FF + 𝟙 ١ []"
@@ -53,7 +54,7 @@ function link() {
 
 const end = performance.now() + 1000 * seconds
 let [count, refusals, slowest] = [0, 0, 0]
-while (performance.now() < end) {
+while (performance.now() < end && count < most) {
   const made = link()
   const start = performance.now()
   try {
@@ -72,4 +73,5 @@ while (performance.now() < end) {
   count++
 }
 const told = `${refusals} with something refused; slowest ${(slowest / 1000).toFixed(2)} s`
-console.log(`links: ${count} inputs in ${seconds} s, ${told}. No finding.`)
+const took = ((performance.now() - end) / 1000 + seconds).toFixed(0)
+console.log(`links: ${count} inputs in ${took} s, ${told}. No finding.`)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pillow_heif
@@ -55,7 +57,7 @@ def decode(
         raise _too_large_for_pillow(name, error, max_pixels) from None
     except Exception as error:  # each of Pillow's formats fails in its own way
         raise _damaged(name, error) from None
-    with picture:
+    with picture, _refused_if_it_fails(name):
         _check_size(picture, name, max_pixels)
         _tell_of_frames(picture, name)
         if not _has_wide_colours(picture, data):
@@ -85,16 +87,17 @@ def from_pillow(
             f"{name} is {picture.format}, which is no format of photographs. If you trust it, decode it "
             "yourself: read_image(picture.convert('RGB'))."
         )
-    _check_size(picture, name, max_pixels)
-    _load(picture, name)
-    orientation = _orientation(picture)
-    if picture.mode.startswith(("I", "F")):
-        grey = to_bytes(np.asarray(picture), name, value_range)
-        if getattr(picture, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == 0:
-            grey = 255 - grey  # 0 is white, which Pillow heeds with 8 bits only
-        return _finished(_with_metadata(Image.fromarray(grey), picture), orientation, name)
-    photo = _finished(picture, orientation, name)
-    return photo if value_range is None else to_bytes(photo, name, value_range)
+    with _refused_if_it_fails(name):
+        _check_size(picture, name, max_pixels)
+        _load(picture, name)
+        orientation = _orientation(picture)
+        if picture.mode.startswith(("I", "F")):
+            grey = to_bytes(np.asarray(picture), name, value_range)
+            if getattr(picture, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == 0:
+                grey = 255 - grey  # 0 is white, which Pillow heeds with 8 bits only
+            return _finished(_with_metadata(Image.fromarray(grey), picture), orientation, name)
+        photo = _finished(picture, orientation, name)
+        return photo if value_range is None else to_bytes(photo, name, value_range)
 
 
 def check_side(height: int, width: int, name: str) -> None:
@@ -103,6 +106,17 @@ def check_side(height: int, width: int, name: str) -> None:
         raise ImageError(
             f"{name} has {width} × {height} pixels; each side needs at least {MIN_SIDE}. Use a larger one."
         )
+
+
+@contextlib.contextmanager
+def _refused_if_it_fails(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises at a damaged file into an ImageError, also after its pixels were read."""
+    try:
+        yield
+    except (ImageError, MemoryError, Warning):
+        raise
+    except Exception as error:
+        raise _damaged(name, error) from None
 
 
 def _check_size(picture: Image.Image, name: str, max_pixels: int) -> None:
@@ -134,6 +148,8 @@ def _load(picture: Image.Image, name: str) -> None:
         raise _damaged(name, error) from None
     if picture.im is None or picture.im.size != picture.size:  # its head promises other sides
         raise _damaged(name, ValueError("its sides are not those of its pixels"))
+    if picture.mode in ("P", "PA") and picture.palette is None:
+        raise _damaged(name, ValueError("the palette with its colours is missing"))
 
 
 def _is_closed(picture: Image.Image) -> bool:
@@ -181,7 +197,8 @@ def _too_large_for_pillow(name: str, error: Exception, max_pixels: int = MAX_PIX
 
 
 def _damaged(name: str, error: Exception) -> ImageError:
-    return ImageError(f"{name} is damaged or cut short ({error}). Get a whole copy of it.")
+    why = str(error) or type(error).__name__
+    return ImageError(f"{name} is damaged or cut short ({why}). Get a whole copy of it.")
 
 
 def _without_texts(data: bytes) -> bytes:
