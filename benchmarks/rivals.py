@@ -113,11 +113,12 @@ class Tapped(nn.Module):
     def __init__(self, model: GapClassifier) -> None:
         super().__init__()
         assert model.extractor.place.module is not None
-        self.network, self.tap, self.last = model.network, nn.Identity(), 0
+        self.network, self.tap, self.wanted = model.network, nn.Identity(), 0  # so far no call is tapped
         self.home = model.network.get_submodule(model.extractor.place.module)
         side = model.preprocessing.crop_size
         with torch.no_grad():
-            self.last = self._run(as_tensor(np.zeros((side, side, 3), np.uint8), model))[1]
+            calls = self._run(as_tensor(np.zeros((side, side, 3), np.uint8), model))[1]
+        self.wanted = calls - model.extractor.place.calls
 
     def forward(self, batch: Tensor) -> Tensor:
         return self._run(batch)[0]
@@ -129,7 +130,7 @@ class Tapped(nn.Module):
         def through_the_tap(module: nn.Module, args: Any, out: Tensor) -> Tensor:
             nonlocal calls
             calls += 1
-            return self.tap(out) if calls == self.last else out
+            return self.tap(out) if calls == self.wanted else out
 
         hook = self.home.register_forward_hook(through_the_tap)
         try:

@@ -12,43 +12,35 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
 
+from xaicore.networks.copies import as_input, copied, eager, evaluating, no_autocast, number_type, unwrapped
+from xaicore.networks.extractor import Extractor, pick
+from xaicore.networks.extractor import NotAGapClassifierError as NotAGapClassifierError
 from xaicore.networks.looks import Looks
 from xaicore.networks.names import class_names
 from xaicore.networks.prediction import Activation, Floats, Prediction
 from xaicore.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from xaicore.networks.preprocessing import Preprocessing as Preprocessing
 from xaicore.networks.provenance import Provenance
-from xaicore.networks.recognise import (
-    ENDINGS,
-    EXACT,
-    CannotRunError,
-    Extractor,
-    Found,
-    Place,
-    pick,
-    recognise,
-)
-from xaicore.networks.recognise import NotAGapClassifierError as NotAGapClassifierError
+from xaicore.networks.recognise import ENDINGS, CannotRunError, Found, recognise
+from xaicore.networks.tail import EXACT
+from xaicore.networks.trials import check_places, made_up
 from xaicore.pictures.geometry import Resize
 from xaicore.pictures.reading import read_image
 
-TOGETHER = 8  # photographs read, fitted and run at a time: more gain no speed, and hold memory
+TOGETHER = 8  # photographs read, fitted and run at a time, so that memory is bounded
 FEW = 16  # places: where the last maps have more, one cell after them is no matter of the input size
-# how far scores may be from mean(f)·wᵀ + b, as a share of the largest one: rounding, by type of number
 SAME = 1e-5  # of the largest score: the same network twice, compiled or not
 ROUNDED = 2e-6  # of the sum of all terms' sizes: what float32 rounds away
+# how far scores may be from mean(f)·wᵀ + b, as a share of the largest one, in types of less precision
 ROUNDING = {torch.float16: 0.01, torch.bfloat16: 0.08}
 
 
@@ -65,6 +57,7 @@ class GapClassifier:
         activation: what makes probabilities of scores, see
             :class:`xaicore.networks.prediction.Prediction`.
         ending: what the network itself makes of the scores, such as "softmax"; "" where it returns them.
+        number_type: what the network computes in.
         only_size: the one input size in pixels that the network takes; None if it takes others too.
         extractor: the network as a module that returns {"features": (N, K, h, w), "scores": (N, C)}.
     """
@@ -81,6 +74,7 @@ class GapClassifier:
     activation: Activation
     ending: str
     only_size: int | None
+    number_type: torch.dtype
 
     def forward(self, batch: Tensor) -> tuple[Floats, Floats]:
         """Feature maps (N, K, h, w) and scores (N, C) of a normalised batch, in one pass, both float32.
@@ -101,8 +95,8 @@ class GapClassifier:
                 f"only, and this one has {height}×{width}. Use resize='squash' (the whole photo, distorted), "
                 "'pad' or 'crop', and a kind of map that looks once."
             )
-        with torch.no_grad(), _no_autocast(self.network):
-            out = self.extractor(_as_input(batch, self.network))
+        with torch.no_grad(), no_autocast(self.network):
+            out = self.extractor(as_input(batch, self.network, self.number_type))
         maps, scores = out["features"], out["scores"]
         rounding = ROUNDING.get(scores.dtype, EXACT)
         f, s = maps.float().cpu().numpy(), scores.float().cpu().numpy()
@@ -113,20 +107,22 @@ class GapClassifier:
             )
         if len(self.class_weights) == 2 and s.shape[1] == 1:  # both sides of one logit
             s = np.concatenate([-s, s], axis=1)
-        error, terms = self._misses(f, s)
-        if not error <= rounding * float(np.abs(s).max()) + ROUNDED * terms:
+        if (error := self._miss(f, s, rounding * float(np.abs(s).max()))) is not None:
             raise NotAGapClassifierError(
                 f"{type(self.network).__name__}: for this input, mean of the feature maps · weights + bias "
                 f"misses the network's own scores by {error:.2g}.{_INSTEAD}"
             )
         return f, s
 
-    def _misses(self, maps: Floats, scores: Floats) -> tuple[float, float]:
-        """The largest |mean(f)·w + b − S|, and the size of what is summed, which bounds how it is rounded."""
+    def _miss(self, maps: Floats, scores: Floats, allowed: float) -> float | None:
+        """The largest |mean(f)·w + b − S|, if it is more than is allowed and than rounding explains."""
         average = maps.mean(axis=(2, 3))
-        error = np.abs(average @ self.class_weights.T + self.bias - scores).max()
+        error = float(np.abs(average @ self.class_weights.T + self.bias - scores).max())
+        if error <= allowed:
+            return None
+        # the size of what is summed bounds how it is rounded
         terms = np.abs(average) @ np.abs(self.class_weights).T + np.abs(self.bias)
-        return float(error), float(terms.max())
+        return None if error <= allowed + ROUNDED * float(terms.max()) else error
 
     def predict(self, image: Any, resize: Resize = "crop") -> Prediction:
         """Classify one photograph: anything that :func:`xaicore.pictures.reading.read_image` takes."""
@@ -252,8 +248,10 @@ def gap_classifier(
     """
     name = type(network).__name__
     try:
-        inner = _copied(_unwrapped(network)).eval()
-        exact = inner if _type(inner) in (torch.float32, torch.float64) else copy.deepcopy(inner).float()
+        inner = copied(unwrapped(network)).eval()
+        exact = (
+            inner if number_type(inner) in (torch.float32, torch.float64) else copy.deepcopy(inner).float()
+        )
     except Exception as error:  # whatever a caller's own __deepcopy__ raises
         raise ValueError(f"{name} can't be copied ({error}). Hand over the module inside it.") from error
     chosen = Preprocessing() if preprocessing is None else preprocessing
@@ -261,7 +259,7 @@ def gap_classifier(
         raise ValueError(f"preprocessing={chosen!r}; give a Preprocessing, or leave it out for ImageNet's.")
     names = tuple(categories) if isinstance(categories, Iterator) else categories
     classes = len(names) if isinstance(names, Sized) else None
-    with _no_autocast(inner):
+    with no_autocast(inner):
         try:
             found, side = _find(exact, chosen, output, classes, name)
         except ValueError as error:
@@ -302,11 +300,17 @@ def gap_classifier(
         activation=activation,
         ending=found.ending,
         only_size=None,
+        number_type=number_type(exact),
     )
     _verify(model, side)
     only_size = None if _verified_elsewhere(model) else side
-    extractor = Extractor(inner, found.place)
-    model = replace(model, network=inner, extractor=extractor, only_size=only_size)
+    model = replace(
+        model,
+        network=inner,
+        extractor=Extractor(inner, found.place),
+        only_size=only_size,
+        number_type=number_type(inner),
+    )
     _compare(model, network, side)
     return model
 
@@ -317,65 +321,6 @@ _INSTEAD = (
     "same: xaicore.average(HeatMap.of(map, photo, 'Grad-CAM'), labels). Or replace its classifier by pooling "
     "and one linear layer and fine-tune it."
 )
-
-
-# --- the network, made ready -------------------------------------------------------------------------------
-
-
-def _unwrapped(network: nn.Module) -> nn.Module:
-    """The module inside DataParallel, an average of weights, or torch.compile."""
-    wrappers = (
-        nn.DataParallel,
-        nn.parallel.DistributedDataParallel,
-        torch.optim.swa_utils.AveragedModel,
-    )
-    while True:
-        if isinstance(network, wrappers):
-            network = network.module
-        elif isinstance(inside := getattr(network, "_orig_mod", None), nn.Module):
-            network = inside
-        else:
-            return network
-
-
-def _copied(network: nn.Module) -> nn.Module:
-    """A copy; tensors that a module computed from parameters, as weight norm does, are copied by value."""
-    if any(isinstance(p, UninitializedParameter) for p in network.parameters()):
-        raise ValueError("it holds lazy layers that have never run: run it once on a batch")
-    computed = [
-        value
-        for module in network.modules()
-        for value in vars(module).values()
-        if isinstance(value, Tensor) and not value.is_leaf
-    ]
-    return copy.deepcopy(network, {id(value): value.detach().clone() for value in computed})
-
-
-def _type(network: nn.Module) -> torch.dtype:
-    """The type of number that the network computes in: that of most of its parameters."""
-    counts: Counter[torch.dtype] = Counter()
-    for tensor in [*network.parameters(), *network.buffers()]:
-        if tensor.is_floating_point():
-            counts[tensor.dtype] += tensor.numel()
-    return counts.most_common(1)[0][0] if counts else torch.float32
-
-
-def _as_input(batch: Tensor, network: nn.Module) -> Tensor:
-    device = next((t.device for t in [*network.parameters(), *network.buffers()]), batch.device)
-    if device.type == "meta":
-        raise ValueError(f"{type(network).__name__} is on the device 'meta', without numbers. Load it first.")
-    return batch.to(device, _type(network))
-
-
-@contextmanager
-def _no_autocast(network: nn.Module) -> Iterator[None]:
-    """Without the caller's autocast, under which scores and maps would silently lose digits."""
-    devices = {tensor.device.type for tensor in [*network.parameters(), *network.buffers()]} | {"cpu"}
-    with ExitStack() as stack:
-        for kind in devices:
-            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        yield
 
 
 def _for_channels(preprocessing: Preprocessing, network: nn.Module) -> Preprocessing | None:
@@ -394,16 +339,18 @@ def _for_channels(preprocessing: Preprocessing, network: nn.Module) -> Preproces
 
 
 def _activation(asked: Activation | None, found: Found, outputs: int) -> Activation:
-    if asked not in (None, "softmax", "sigmoid"):
+    """What was asked for; else what the network ends in, or a sigmoid of one logit and a softmax of more."""
+    words: tuple[Activation, ...] = get_args(Activation)
+    own = next((word for word in words if word in found.ending), None)  # "log_softmax" is one too
+    if asked is not None and asked not in words:
         raise ValueError(f"activation={asked!r}; choose 'softmax' or 'sigmoid'.")
-    own = "softmax" if "softmax" in found.ending else "sigmoid" if "sigmoid" in found.ending else asked
-    if asked is not None and asked != own:
+    if asked and own and asked != own:
         raise ValueError(
             f"activation={asked!r}, and the network itself ends in a {own}. Leave activation= out."
         )
     if asked == "softmax" and outputs == 1:
         raise ValueError("activation='softmax' of a single score is always 1; one logit's is sigmoid.")
-    return asked or ("sigmoid" if outputs == 1 or "sigmoid" in found.ending else "softmax")
+    return asked or own or ("sigmoid" if outputs == 1 else "softmax")
 
 
 def _categories(categories: Any, outputs: int) -> tuple[str, ...]:
@@ -413,25 +360,6 @@ def _categories(categories: Any, outputs: int) -> tuple[str, ...]:
 
 
 # --- measuring -----------------------------------------------------------------------------------------
-
-
-def _pictures(preprocessing: Preprocessing, height: int, width: int, seed: int) -> Tensor:
-    """Four unlike inputs (4, channels, h, w): noise, faint noise, stripes, and a ramp that is half dark.
-
-    They are normalised pictures with values in [0, 1]: some networks take no others.
-    """
-    random = torch.Generator().manual_seed(seed)
-    plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever the caller's defaults are
-    channels = len(preprocessing.mean)
-    noise = torch.rand(4, channels, height, width, generator=random, **plain)
-    sides = (torch.linspace(0, 1, side, **plain) for side in (height, width))
-    rows, columns = torch.meshgrid(*sides, indexing="ij")
-    tints = torch.rand(channels, 1, 1, generator=random, **plain)
-    stripes = (0.5 + 0.5 * torch.sin(columns * (16 + 6 * seed))) * tints
-    ramp = (rows * (columns > 0.5) + 0.1 * noise[3]).clamp(max=1) * tints.flip(0)
-    pictures = torch.stack([noise[0], 0.4 + 0.1 * noise[1], stripes, ramp])
-    mean, std = (torch.tensor(v, **plain).view(-1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-    return (pictures - mean) / std
 
 
 def _find(
@@ -447,10 +375,10 @@ def _find(
     for times in (1, 2, 4):
         if failure is not None and failure.cells > FEW:
             break
-        batch = _as_input(_pictures(preprocessing, side * times, side * times, 0)[::3], network)
+        batch = as_input(made_up(preprocessing, side * times, side * times, 0)[::3], network)
         try:
             found = recognise(network, batch, output, classes)
-            _check_places(network, preprocessing, side * times, found.place)
+            check_places(network, preprocessing, side * times, found.place)
         except NotAGapClassifierError as error:
             failure = failure or error
             continue
@@ -474,59 +402,6 @@ def _find(
     raise NotAGapClassifierError(f"{name}: {failure}.{_hint(network)}{_INSTEAD}") from failure
 
 
-def _check_places(network: nn.Module, preprocessing: Preprocessing, size: int, place: Place) -> None:
-    """Places have to lie where the picture has them, so far as a change of half the picture tells.
-
-    A network that mixes all places, as untrained attention does, changes everywhere alike, and passes. One
-    that mirrors or turns its input doesn't, nor do heads of attention as a grid. Tokens may be in any order,
-    so that their halves have to tell.
-    """
-    noise = torch.rand(2, len(preprocessing.mean), size, size, generator=torch.Generator().manual_seed(5))
-    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-    noise = _as_input((noise - mean) / std, network)
-    halves = [(axis, first) for axis in (2, 3) for first in (True, False)]
-    pictures = noise[:1].repeat(1 + len(halves), 1, 1, 1)
-    for picture, (axis, first) in zip(pictures[1:], halves, strict=True):
-        _half(picture[None], axis, first).copy_(_half(noise[1:], axis, first))
-    with torch.no_grad():
-        whole, *changed = Extractor(network, place)(pictures)["features"].double().split(1)
-    _, channels, height, width = whole.shape
-    if not 0.5 < height / width < 2:
-        raise NotAGapClassifierError(
-            f"the average is over a grid of {height}×{width} for a square picture, so that its axes are not "
-            "the picture's; they may be heads of attention, several maps of a class, or views side by side"
-        )
-    if min(height, width) < 2:
-        return
-
-    def ratios(axis: int, along: int) -> list[float]:
-        """How many times as much that half changes, with one half of the picture and the other replaced."""
-        parts = []
-        for maps, (replaced, first) in zip(changed, halves, strict=True):
-            if replaced == axis:
-                change = (maps - whole).abs()
-                inside, outside = (_half(change, along, side).mean().item() for side in (first, not first))
-                parts.append((inside + 1e-12) / (outside + 1e-12))
-        return parts
-
-    for axis, other in ((2, 3), (3, 2)):
-        own, others = ratios(axis, axis), ratios(axis, other)
-        on, off = (math.prod(parts) ** 0.5 for parts in (own, others))
-        astray = max(off, 1 / max(off, 1e-9)) > 2.5 * on
-        if astray or (min(own) < 1.1 if place.tokens else on < 0.9):
-            raise NotAGapClassifierError(
-                "the places of the averaged maps are not those of the picture, as with sorted values or an "
-                "input that is mirrored or turned: where half of the picture is replaced, that half of the "
-                f"maps changes {on:.2f} times as much as the other ({channels} maps of {height}×{width})"
-            )
-
-
-def _half(tensor: Tensor, axis: int, first: bool) -> Tensor:
-    """The upper or left, or else the lower or right half; of an odd number without the middle."""
-    length = tensor.shape[axis] // 2
-    return tensor.narrow(axis, 0 if first else tensor.shape[axis] - length, length)
-
-
 def _hint(network: nn.Module) -> str:
     kinds = {type(module).__module__ for module in network.modules()}
     if any("quantized" in kind for kind in kinds):
@@ -536,11 +411,10 @@ def _hint(network: nn.Module) -> str:
 
 def _verify(model: GapClassifier, side: int) -> None:
     """mean(f)·wᵀ + b = S on other pictures than those that w and b were read from, and unlike ones."""
-    maps, scores = model.forward(_pictures(model.preprocessing, side, side, 1))
-    error, terms = model._misses(maps, scores)
+    maps, scores = model.forward(made_up(model.preprocessing, side, side, 1))
     spread = float(np.ptp(scores, axis=0).max())
     # scores that hardly differ between pictures hide what else they depend on
-    if not error <= EXACT * spread + ROUNDED * terms:
+    if (error := model._miss(maps, scores, EXACT * spread)) is not None:
         raise NotAGapClassifierError(
             f"{type(model.network).__name__}: the scores depend on something besides these feature maps: "
             f"they miss mean(f)·w + b by {error / spread:.1%} of what pictures change in them.{_INSTEAD}"
@@ -552,7 +426,7 @@ def _verified_elsewhere(model: GapClassifier) -> bool:
     side = model.preprocessing.crop_size
     longer = 32 * max(math.floor(side / 32) + 1, round(side * 1.4 / 32))
     try:
-        model.forward(_pictures(model.preprocessing, side, longer, 3)[:1])
+        model.forward(made_up(model.preprocessing, side, longer, 3)[:1])
     except Exception:  # the caller's own code runs here, and may refuse by any error
         return False
     return True
@@ -560,9 +434,9 @@ def _verified_elsewhere(model: GapClassifier) -> bool:
 
 def _compare(model: GapClassifier, network: nn.Module, side: int) -> None:
     """The scores have to be what the caller's own network returns, with all its hooks and wrappers."""
-    batch = _as_input(_pictures(model.preprocessing, side, side, 4)[2:], model.network)
+    batch = as_input(made_up(model.preprocessing, side, side, 4)[2:], model.network)
     place = model.extractor.place
-    with _evaluating(network), _eager(), _no_autocast(network), torch.no_grad():
+    with evaluating(network), eager(), no_autocast(network), torch.no_grad():
         scores = model.extractor(batch)["scores"]
         own = pick(network(batch), place.output).reshape(len(batch), -1)
     ours = ENDINGS[model.ending](scores) if model.ending else scores
@@ -573,21 +447,3 @@ def _compare(model: GapClassifier, network: nn.Module, side: int) -> None:
             "wrapper or a forward() of its own changes them on the way, or they are other ones each time. "
             "Hand over a network without these."
         )
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """In evaluation mode for a moment; each module's own mode comes back."""
-    modes = [(m, m.training) for m in network.modules() if hasattr(m, "training")]  # frozen ones have none
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def _eager() -> Any:
-    """Without compiling anything, where PyTorch can be told (2.6 and newer)."""
-    stance = getattr(torch.compiler, "set_stance", None)
-    return stance("force_eager") if stance else nullcontext()

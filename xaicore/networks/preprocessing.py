@@ -15,6 +15,7 @@ from xaicore.pictures.reading import Photo
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # PyTorch's defaults are the caller's
 CHANNELS = {1: "grey", 3: "RGB", 4: "RGB and opacity"}
 
 
@@ -96,7 +97,9 @@ class Preprocessing:
         values = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
         if len(self.mean) == 4:
             values = torch.cat([values, torch.ones_like(values[:1])])
-        # spelt out, as PyTorch's defaults are the caller's to set
-        plain: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
-        mean, std = (torch.tensor(v, **plain).view(-1, 1, 1) for v in (self.mean, self.std))
+        return self.standardise(values)
+
+    def standardise(self, values: Tensor) -> Tensor:
+        """Values in [0, 1], (…, channels, h, w) float32:  (value − mean) / std  for each channel."""
+        mean, std = (torch.tensor(v, **PLAIN).view(-1, 1, 1) for v in (self.mean, self.std))
         return (values - mean) / std
