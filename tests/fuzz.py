@@ -188,24 +188,22 @@ def weights(chance: random.Random, folder: Path) -> Iterator[tuple[bytes, Callab
         checkpoints.append(file.getvalue())
     (folder / "model").mkdir()
 
-    def convert(text: bytes, numbers: bytes) -> bool:
-        (folder / "model/model.json").write_bytes(text)
-        (folder / "model/shard").write_bytes(numbers)
+    def tensors(read: Callable[[Path], Any], place: Path, refusal: type[Exception]) -> bool:
         try:
-            found = convert_msra(folder / "model")
-        except FetchError:
+            found = read(place)
+        except refusal:
             return False
         assert all(isinstance(tensor, torch.Tensor) for tensor in found.values())
         return True
 
+    def convert(text: bytes, numbers: bytes) -> bool:
+        (folder / "model/model.json").write_bytes(text)
+        (folder / "model/shard").write_bytes(numbers)
+        return tensors(convert_msra, folder / "model", FetchError)
+
     def load(data: bytes) -> bool:
         (folder / "a.pth").write_bytes(data)
-        try:
-            found = read_checkpoint(folder / "a.pth")
-        except CheckpointError:
-            return False
-        assert all(isinstance(tensor, torch.Tensor) for tensor in found.values())
-        return True
+        return tensors(read_checkpoint, folder / "a.pth", CheckpointError)
 
     assert convert(json.dumps(manifest).encode(), shard)
     while True:

@@ -20,3 +20,8 @@ def somebody_is_there() -> bool:
     from IPython import get_ipython
 
     return hasattr(get_ipython(), "kernel") and not os.environ.get(STATIC)
+
+
+def somebody_watches() -> bool:
+    """Whether messages go to a terminal: a bar that moves is for somebody who watches, not for a log."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -21,8 +21,9 @@ from xaicore.apps.photos import find_photos
 from xaicore.apps.writing import FolderError, Inputs, check_folder, expanded
 from xaicore.controls import NONE, Control
 from xaicore.explanation import Settings, controls
+from xaicore.live import somebody_watches
 from xaicore.maps.kinds import KINDS, find_kind
-from xaicore.networks.provenance import RESNET50, SOURCES
+from xaicore.networks.provenance import RESNET50, SOURCES, split_checkpoint
 from xaicore.regions.segmenters import SEGMENTERS, find_segmenter
 
 if TYPE_CHECKING:
@@ -88,10 +89,6 @@ def _as_path(argument: str) -> str:
     """The same; with ./ before a file whose name begins with a dash, which argparse takes for an option."""
     is_dashed = argument.startswith("-") and not argument.startswith("--") and argument not in ("-", "-h")
     return f"./{argument}" if is_dashed and os.path.lexists(argument) else argument
-
-
-def _is_watched() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _say(words: str, error: bool = False) -> None:
@@ -242,18 +239,23 @@ def load_resnet50(weights: str) -> GapClassifier:
     """The book's network, see :func:`xaicore.networks.load.load_resnet50`."""
     from xaicore.networks.load import load_resnet50 as load
 
-    return load(weights, progress=_is_watched())
+    return load(weights, progress=somebody_watches())
 
 
 def _load(spec: str, checkpoint: str | None, classes: Any, weights: str) -> GapClassifier:
-    """The network that was asked for; what it raises says which exit code the command has."""
-    if spec == RESNET50 and checkpoint is None:
-        if classes is None:
-            return load_resnet50(weights)
-        spec = f"{RESNET50}:{weights}"
-    from xaicore.networks.load import load_network
+    """The network that was asked for; NoNetworkError if it can't be had here, ValueError if it is none."""
+    from xaicore.networks.weights import WeightsUnavailableError
 
-    return load_network(spec, checkpoint=checkpoint, classes=classes, progress=_is_watched())
+    try:
+        if spec == RESNET50 and checkpoint is None:
+            if classes is None:
+                return load_resnet50(weights)
+            spec = f"{RESNET50}:{weights}"
+        from xaicore.networks.load import load_network
+
+        return load_network(spec, checkpoint=checkpoint, classes=classes, progress=somebody_watches())
+    except (WeightsUnavailableError, ImportError) as error:
+        raise NoNetworkError(str(error)) from error
 
 
 # --- xaicore explain -----------------------------------------------------------------------------------
@@ -300,12 +302,8 @@ def _explain_photos(
 
 
 def _load_or_exit(options: argparse.Namespace, parser: argparse.ArgumentParser) -> GapClassifier:
-    from xaicore.networks.weights import WeightsUnavailableError
-
     try:
         return _load(options.network, options.checkpoint, options.classes, options.weights or "auto")
-    except (WeightsUnavailableError, ImportError) as error:
-        raise NoNetworkError(str(error)) from error
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except RuntimeError as error:  # PyTorch's own, of a network or a file that nobody foresaw
@@ -315,12 +313,10 @@ def _load_or_exit(options: argparse.Namespace, parser: argparse.ArgumentParser) 
 
 def _check_network(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Refuse what is wrong about the network's options before anything slow."""
-    options.network, at, inside = options.network.partition("@")
-    if at and not inside:
-        parser.error(f"--network {options.network}@ names no file after the @. Is a variable not set?")
-    if inside and options.checkpoint:
-        parser.error(f"--network names a checkpoint, {inside}, and so does --checkpoint; drop one of the two")
-    options.checkpoint = inside or options.checkpoint
+    try:
+        options.network, options.checkpoint = split_checkpoint(options.network, options.checkpoint)
+    except ValueError as error:
+        parser.error(f"--network {error}")
     if options.weights and (options.checkpoint or options.network != RESNET50):
         parser.error("--weights is for resnet50's published weights; a network of another name has its own")
     for name in ("checkpoint", "classes"):
@@ -362,8 +358,8 @@ def _settings(options: argparse.Namespace, parser: argparse.ArgumentParser) -> S
 def _again(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     _check_out(options, parser)
     from xaicore.apps.again import make_again, read_record
+    from xaicore.apps.explaining import in_words
     from xaicore.apps.outputs import Outputs
-    from xaicore.networks.weights import WeightsUnavailableError
 
     path = expanded(options.record)
     try:
@@ -376,11 +372,10 @@ def _again(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             return _load(record.network, checkpoint, record.classes, record.weights)
 
         figure = make_again(record, photo, outputs, path.stem, load)
-    except (WeightsUnavailableError, ImportError) as error:
-        raise NoNetworkError(str(error)) from error
+    except NoNetworkError:
+        raise
     except Exception as error:  # a record is a file, and may ask for anything
-        words = str(error) if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"
-        _say(f"not made again: {words}", error=True)
+        _say(f"not made again: {in_words(error)}", error=True)
         return 1
     _say(f"→ {figure}")
     return 0
@@ -394,7 +389,7 @@ def _weights(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
 
     try:
         if options.fetch:
-            fetch_resnet50(options.fetch, progress=_is_watched())
+            fetch_resnet50(options.fetch, progress=somebody_watches())
         checked = [check_cached(name) for name in SOURCES]
     except WeightsUnavailableError as error:
         raise NoNetworkError(str(error)) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from xaicore.apps.outputs import Outputs, figure_of
 from xaicore.apps.photos import read_photo
 from xaicore.apps.writing import write_files
 from xaicore.explanation import Settings, explain
+from xaicore.live import somebody_watches
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.names import Target, class_index
 from xaicore.show.explained import table
@@ -57,20 +57,22 @@ def explain_photos(
         say: is told of each photograph that is done.
         failures: of each that isn't, its name and why are added here.
     """
-    # a bar is for somebody who watches, not for a log
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    for photo in tqdm(photos, disable=not watched or len(photos) < 2, unit="photo"):
+    for photo in tqdm(photos, disable=not somebody_watches() or len(photos) < 2, unit="photo"):
         try:
             say(_explain(photo, model, settings, outputs, suffix, network))
         except Exception as error:  # of whatever kind: it is told at the end, with the photograph's name
             failures.append(named(photo, error))
 
 
+def in_words(error: Exception) -> str:
+    """What an error says; with its type where it is none that was foreseen."""
+    words = str(error).strip() or type(error).__name__
+    return words if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {words}"
+
+
 def named(photo: Path, error: Exception) -> str:
     """The error in words that name the photograph."""
-    words = str(error).strip() or type(error).__name__
-    if not isinstance(error, (ValueError, OSError)):
-        words = f"{type(error).__name__}: {words}"
+    words = in_words(error)
     return words if os.path.abspath(photo) in words else f"{photo}: {words}"
 
 

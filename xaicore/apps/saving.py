@@ -14,7 +14,16 @@ from typing import Any
 
 from PIL import Image
 
-from xaicore.apps.writing import NAME_BYTES, expanded, listing, name_key, names_like, shortened, write_files
+from xaicore.apps.writing import (
+    NAME_BYTES,
+    expanded,
+    listing,
+    name_key,
+    names_like,
+    numbered,
+    shortened,
+    write_files,
+)
 from xaicore.explanation import Explanation
 from xaicore.pictures.samples import SAMPLES
 from xaicore.pictures.sources import Picture, picture, quoted
@@ -84,16 +93,16 @@ def save(
     """
     there = listing(folder)
     for number in count(1):
-        numbered = partial(_numbered, number)
-        files = _texts(explanations, recipes, titles, numbered)
-        names = [numbered(FIGURE), numbered(DRAWING), *files]
+        new = partial(numbered, number)
+        files = _texts(explanations, recipes, titles, new)
+        names = [new(FIGURE), new(DRAWING), *files]
         taken = {name: there[name_key(name)] for name in names if name_key(name) in there}
         if taken and not all(_is(taken.get(name), data) for name, data in files.items()):
             continue
-        shown = titles([numbered(r.picture.name) if r.picture.original else r.picture.name for r in recipes])
+        shown = titles([new(r.picture.name) if r.picture.original else r.picture.name for r in recipes])
         files = {
-            numbered(FIGURE): render(draw(explanations, shown), "png", 200),
-            numbered(DRAWING): render(draw(explanations, shown), "svg"),
+            new(FIGURE): render(draw(explanations, shown), "png", 200),
+            new(DRAWING): render(draw(explanations, shown), "svg"),
             **files,
         }
         if not taken:
@@ -101,11 +110,6 @@ def save(
         if not taken or all(_is(taken.get(name), data) for name, data in files.items()):
             return [folder / name for name in files]
     raise AssertionError
-
-
-def _numbered(number: int, name: str) -> str:
-    stem, suffix = os.path.splitext(name)
-    return name if number == 1 else f"{stem}-{number}{suffix}"
 
 
 def _is(path: Path | None, data: bytes) -> bool:
@@ -116,7 +120,7 @@ def _texts(
     explanations: Sequence[Explanation],
     recipes: Sequence[Recipe],
     titles: Callable[[Sequence[str]], list[str]],
-    numbered: Callable[[str], str],
+    new: Callable[[str], str],
 ) -> dict[str, bytes]:
     """All files but the figures: the code, the table, the uploads."""
     uploads: dict[str, bytes] = {}
@@ -124,7 +128,7 @@ def _texts(
     for recipe in recipes:
         photo = recipe.picture
         if photo.original is not None:
-            photo = _renamed(photo, numbered(photo.name), "folder / ")
+            photo = _renamed(photo, new(photo.name), "folder / ")
             uploads[photo.name] = recipe.picture.original or b""
         here.append(replace(recipe, picture=photo))
     code = snippet(here, titles([recipe.picture.name for recipe in here]))
@@ -133,7 +137,7 @@ def _texts(
         head += (
             "\nfrom pathlib import Path\n\nfolder = Path(__file__).parent  # the uploads lie beside this code"
         )
-    files = {numbered(CODE): (head + settings + rest).encode("utf-8", "backslashreplace")}
+    files = {new(CODE): (head + settings + rest).encode("utf-8", "backslashreplace")}
     if explanations[0].averages is not None:
-        files[numbered(REGIONS)] = table(explanations).encode()
+        files[new(REGIONS)] = table(explanations).encode()
     return files | uploads

@@ -116,12 +116,15 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
+def numbered(number: int, name: str) -> str:
+    """`name` for 1, else name-2, name-3, … (before the suffix)."""
+    stem, suffix = os.path.splitext(name)
+    return name if number == 1 else f"{stem}-{number}{suffix}"
+
+
 def names_like(name: str) -> Iterator[str]:
     """`name`, and then name-2, name-3, … (before the suffix)."""
-    yield name
-    stem, suffix = os.path.splitext(name)
-    for number in count(2):
-        yield f"{stem}-{number}{suffix}"
+    return (numbered(number, name) for number in count(1))
 
 
 def shortened(name: str, room: int = NAME_BYTES) -> str:

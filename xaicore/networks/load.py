@@ -12,6 +12,7 @@ from typing import Any
 
 import pooch
 import torch
+from torch import nn
 from torchvision.models import ResNet50_Weights, resnet50
 
 from xaicore.networks.checkpoints import (
@@ -26,7 +27,7 @@ from xaicore.networks.families import FAMILIES, IMAGENET, Family
 from xaicore.networks.gap import GapClassifier, Preprocessing, gap_classifier
 from xaicore.networks.msra import adapt_to_msra
 from xaicore.networks.names import class_names
-from xaicore.networks.provenance import RESNET50, SOURCES, Provenance
+from xaicore.networks.provenance import RESNET50, SOURCES, Provenance, split_checkpoint
 from xaicore.networks.weights import fetch_resnet50
 
 TORCHVISION = (
@@ -106,12 +107,7 @@ def parse_network(
     Raises:
         ValueError: it says nothing, two checkpoints are named, or one by an empty name.
     """
-    named, at, inside = spec.partition("@")
-    if (at and not inside) or checkpoint == "":
-        raise ValueError(f"{spec!r} is to take a checkpoint, but the name of its file is empty.")
-    if inside and checkpoint is not None:
-        raise ValueError(f"{spec!r} names a checkpoint, and so does checkpoint=. Drop one of the two.")
-    given = inside if at else checkpoint
+    named, given = split_checkpoint(spec, checkpoint)
     file = None if given is None else Path(given).expanduser()
     prefix, _, name = named.partition(":")
     if prefix == RESNET50 and (not name or (name in ("auto", *SOURCES) and file is None)):
@@ -130,19 +126,8 @@ def parse_network(
 def _published(family: Family, name: str, names: Any, progress: bool) -> GapClassifier:
     trained = family.trained(name, progress)
     spec = f"{family.prefix}:{name}"
-    model = gap_classifier(
-        trained.network,
-        categories=names,
-        preprocessing=family.preprocessing(name, trained.network),
-        provenance=Provenance(
-            source=spec,
-            title=f"{spec}, {trained.title}" if trained.title.split()[-1] != name else trained.title,
-            path=trained.file,
-            sha256=pooch.file_hash(str(trained.file), alg="sha256"),
-            retrieved_from=trained.address,
-        ),
-    )
-    return _named(model, names)
+    title = trained.title if trained.title.split()[-1] == name else f"{spec}, {trained.title}"
+    return _classifier(family, name, trained.network, names, title, trained.file, trained.address)
 
 
 def _of_checkpoint(family: Family, name: str, file: Path, names: Any) -> GapClassifier:
@@ -151,28 +136,29 @@ def _of_checkpoint(family: Family, name: str, file: Path, names: Any) -> GapClas
     state = fitted(state, plain.state_dict(), file)
     network = family.empty(name, classes_in(state, family.head(plain), file), state)
     load_into(network, state, file)
-    spec = f"{family.prefix}:{name}"
+    title = f"{family.prefix}:{name} with the weights in {file.name}"
+    return _classifier(family, name, network, names, title, file, "a checkpoint")
+
+
+def _classifier(
+    family: Family, name: str, network: nn.Module, names: Any, title: str, file: Path, origin: str
+) -> GapClassifier:
+    """The network of that name, with the weights that are in `file`; a thousand classes are ImageNet's."""
     model = gap_classifier(
         network,
         categories=names,
         preprocessing=family.preprocessing(name, network),
         provenance=Provenance(
-            source=spec,
-            title=f"{spec} with the weights in {file.name}",
+            source=f"{family.prefix}:{name}",
+            title=title,
             path=file,
             sha256=pooch.file_hash(str(file), alg="sha256"),
-            retrieved_from="a checkpoint",
+            retrieved_from=origin,
         ),
     )
-    return _named(model, names)
-
-
-def _named(model: GapClassifier, names: Any) -> GapClassifier:
-    """The same with ImageNet's names where none were given and there are as many classes."""
     if names is None and len(model.categories) == IMAGENET:
         names = ResNet50_Weights.IMAGENET1K_V1.meta["categories"]
-        return _renamed(model, names)
-    return model
+    return _renamed(model, names)
 
 
 def _renamed(model: GapClassifier, names: Any) -> GapClassifier:

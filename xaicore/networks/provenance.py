@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,3 +48,18 @@ class Provenance:
             return f"{self.title}\nsha256 {self.sha256[:8]}"
         accuracy = f"published ImageNet top-1 {self.top1:.1f} %"
         return f"ResNet50 weights: {self.source}\n{self.title}\n{accuracy}, sha256 {self.sha256[:8]}"
+
+
+def split_checkpoint(
+    spec: str, checkpoint: str | os.PathLike[str] | None
+) -> tuple[str, str | os.PathLike[str] | None]:
+    """A network's name without the `@FILE` after it, and the file of weights, named there or beside it.
+
+    Raises ValueError for an empty name of a file, or two.
+    """
+    named, at, inside = spec.partition("@")
+    if (at and not inside) or checkpoint == "":
+        raise ValueError(f"{spec!r} names no file after the @, or the name of its file is empty.")
+    if inside and checkpoint is not None:
+        raise ValueError(f"{spec!r} names a checkpoint, and {checkpoint} is another; drop one of them.")
+    return named, inside or checkpoint
