@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.networks import BATCH, finer_grid
+from benchmarks.patches import patches
 from xaicore import GapClassifier, Prediction, mosaic, sample_image
 from xaicore.book.outlines import object_mask
 from xaicore.evaluation.removal import ScoreFunction, class_probability
@@ -21,7 +22,6 @@ from xaicore.pictures.geometry import Geometry
 from xaicore.pictures.reading import Photo
 from xaicore.pictures.samples import SAMPLES
 from xaicore.regions.labels import Labels
-from xaicore.regions.segmenters import superpixels
 
 INPUT = 224
 FINER = "finer grid"  # the usual size, through the dilated network
@@ -119,9 +119,9 @@ class Case:
 
     def labels(self, **cut: Any) -> Labels:
         """Superpixels of the picture; 100 by SLIC unless `cut` says otherwise."""
-        cut = cut or {"segments": 100}
+        cut = cut if "segmenter" not in cut else {"segments": None, **cut}
         return self.remembered(  # type: ignore[no-any-return]
-            ("labels", *sorted(cut.items())), lambda: superpixels(self.picture, **cut)
+            ("labels", *sorted(cut.items())), lambda: patches(self.picture, **cut)
         )
 
     def probability(self) -> ScoreFunction:

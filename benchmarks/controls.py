@@ -30,6 +30,7 @@ from skimage.color import rgb2gray
 from skimage.filters import sobel
 from torch import nn
 
+from benchmarks.patches import patches
 from xaicore.evaluation.randomisation import cascading_randomisation
 from xaicore.maps.cells import class_activation_map
 from xaicore.maps.drawing import upsample
@@ -37,12 +38,10 @@ from xaicore.networks.gap import GapClassifier, gap_classifier
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import paint, superpixel_scores
 from xaicore.regions.labels import Labels
-from xaicore.regions.segmenters import superpixels
 
 Values = NDArray[np.float64]
 Explain = Callable[[GapClassifier, Photo, int, int], Values]
 
-SEGMENTS = 100  # asked of SLIC, as for the rivals
 CELL = 32  # pixels of the input to one cell of the last feature maps
 
 
@@ -108,7 +107,7 @@ def averaged(model: GapClassifier, picture: Photo, c: int, labels: Labels) -> Va
 
 def matched_count(picture: Photo) -> int:
     """How many superpixels SLIC makes of this picture."""
-    return int(superpixels(picture, SEGMENTS).max()) + 1
+    return int(patches(picture).max()) + 1
 
 
 def cam_on_squares(model: GapClassifier, picture: Photo, c: int, seed: int = 0) -> Values:

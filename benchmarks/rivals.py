@@ -56,6 +56,7 @@ from saliency.core import XRAI, XRAIParameters
 from torch import Tensor, nn
 
 from benchmarks.networks import BATCH
+from benchmarks.patches import patches
 from xaicore.evaluation.localisation import ranking
 from xaicore.evaluation.removal import ScoreFunction
 from xaicore.maps.cells import Floats
@@ -63,12 +64,9 @@ from xaicore.networks.gap import GapClassifier
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import paint
 from xaicore.regions.labels import Labels
-from xaicore.regions.segmenters import superpixels
 
 Values = NDArray[np.float64]
 Explain = Callable[[GapClassifier, Photo, int, int], Floats]
-
-SEGMENTS = 100  # asked of SLIC; the same superpixels for every method that needs some
 
 
 def batch_size(picture: Photo) -> int:
@@ -225,7 +223,7 @@ def lime(
     superpixel in its own mean colour. Only the segmentation is ours (theirs is quickshift), so that methods
     are compared on the same superpixels.
     """
-    labels = superpixels(picture, SEGMENTS) if labels is None else labels
+    labels = patches(picture) if labels is None else labels
     network = OnPictures(model, probabilities=True)
 
     def probabilities(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -265,7 +263,7 @@ def kernel_shap(
     As in its authors' example for images: of p_c, from 1,000 samples, a hidden superpixel in the picture's
     mean colour. Two heavy samples hold captum's least squares to Σ = p_c(picture) − p_c(all hidden).
     """
-    labels = superpixels(picture, SEGMENTS) if labels is None else labels
+    labels = patches(picture) if labels is None else labels
     inputs = as_tensor(picture, model)
     mask = torch.from_numpy(labels).long()[None, None].to(inputs.device)
     with seeded(seed), torch.no_grad():
@@ -373,7 +371,7 @@ def xrai_same_superpixels(
     model: GapClassifier, picture: Photo, c: int, seed: int = 0, *, steps: int = 100
 ) -> Values:
     """:func:`xrai` on the SLIC superpixels that LIME, KernelSHAP and SeCAM use."""
-    return xrai(model, picture, c, seed, labels=superpixels(picture, SEGMENTS), steps=steps)
+    return xrai(model, picture, c, seed, labels=patches(picture), steps=steps)
 
 
 RIVALS: dict[str, Explain] = {

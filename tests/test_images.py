@@ -902,7 +902,7 @@ def test_a_pixel_of_the_photo_lands_where_the_geometry_says(
         weight = picture[..., 0].astype(float).sum(axis=1 - axis)
         found = (weight * np.arange(len(weight))).sum() / weight.sum()
         expected = geometry.positions(axis)[centre]
-        edge = min(expected, geometry.input_size[axis] - 1 - expected) < half * geometry.scale[axis] + 3
+        edge = min(expected, geometry.input_size[axis] - 1 - expected) < (half + 1) * geometry.scale[axis] + 3
         assert abs(found - expected) < (3.0 if edge else 0.25)
 
 

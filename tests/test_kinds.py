@@ -274,7 +274,7 @@ def test_with_one_size_and_a_fuse_it_takes_all_there_are(registry, one):
 def test_a_fuse_may_leave_out_what_no_look_saw_and_nothing_else(registry, one):
     def hole(maps):
         out = maps[0] + maps[1]
-        out[200, 300] = gap
+        out[len(out) // 2, out.shape[1] // 2] = gap
         return out
 
     @map_kind("holed", scales=(1, 2), fuse=hole)
@@ -284,7 +284,7 @@ def test_a_fuse_may_leave_out_what_no_look_saw_and_nothing_else(registry, one):
 
     looks, gap = one.look(sample_image("coffee"), (1, 2), "crop"), 1.5
     heat = heat_map(looks, 1, "holed")
-    assert np.isnan(heat.values).any() and heat.values[200, 300] == 1.5
+    assert np.isnan(heat.values).any() and (heat.values == 1.5).sum() == 1
     gap = np.nan
     with pytest.raises(ValueError, match="fuse= of the kind 'holed' gave"):
         heat_map(looks, 1, "holed")

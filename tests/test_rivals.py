@@ -21,6 +21,7 @@ from torch import nn
 
 from benchmarks import controls, networks, rivals
 from benchmarks.controls import CONTROLS, squares, voronoi_cells
+from benchmarks.patches import patches
 from benchmarks.rivals import RIVALS, Explain
 from xaicore import (
     GapClassifier,
@@ -29,7 +30,6 @@ from xaicore import (
     relu,
     sample_image,
     superpixel_scores,
-    superpixels,
     upsample,
 )
 from xaicore.evaluation.localisation import pointing_hit, positive_share
@@ -255,7 +255,7 @@ def test_eigen_cam_is_a_principal_component_and_knows_no_class(toy: GapClassifie
 
 
 def test_lime_and_kernel_shap_agree_on_the_best_superpixels(toy: GapClassifier, picture: Photo) -> None:
-    labels = superpixels(picture, rivals.SEGMENTS)
+    labels = patches(picture)
     inside = superpixel_scores(square(RED).astype(float), labels)
     for explain in (QUICK["LIME"], QUICK["KernelSHAP"]):
         heat = explain(toy, picture, 0, 0)
@@ -327,7 +327,7 @@ def test_xrai_on_given_superpixels_is_the_mean_of_integrated_gradients(
     monkeypatch.setattr(rivals.XRAI, "_get_integrated_gradients", keep)
     heat = QUICK["XRAI, same superpixels"](toy, picture, 0, 0)
     assert len(kept) == 2, "from black and from white"
-    labels = superpixels(picture, rivals.SEGMENTS)
+    labels = patches(picture)
     expected = paint(superpixel_scores(np.mean(kept, axis=0).max(axis=-1), labels), labels)
     assert np.allclose(heat, expected, atol=1e-7)
     own = explained("XRAI", 0)
@@ -447,7 +447,7 @@ def test_voronoi_cells_are_as_many_as_asked_for(count: int, seed: int) -> None:
 
 def test_averages_have_as_many_cells_as_slic(toy: GapClassifier, resnet50: GapClassifier) -> None:
     picture = resnet50.preprocessing.fit(sample_image("yurt"))[0]
-    count = len(np.unique(superpixels(picture, 100)))
+    count = len(np.unique(patches(picture)))
     assert count != 100, "else this test couldn't fail"
     cam = controls.pixel_cam(resnet50, picture, 915)
     for name in ("CAM on squares", "CAM on Voronoi cells"):

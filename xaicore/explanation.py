@@ -9,7 +9,6 @@ figures, words, tables, records and code of an explanation.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -21,14 +20,14 @@ from xaicore.controls import Control
 from xaicore.maps.drawing import Alignment
 from xaicore.maps.heat import HeatMap, heat_map
 from xaicore.maps.kinds import KINDS, find_kind
-from xaicore.maps.views import relu
 from xaicore.networks.looks import Looks, as_looks
 from xaicore.networks.prediction import Prediction, Target
+from xaicore.pictures.blocks import Size, within
 from xaicore.pictures.geometry import Resize
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import RegionMap, Regions, Statistic, average
-from xaicore.regions.labels import Labels
-from xaicore.regions.segmenters import SEGMENTERS, SEGMENTS, find_segmenter, superpixels
+from xaicore.regions.labels import LabelMap, Labels
+from xaicore.regions.segmenters import PIXELS, SEGMENTERS, SEGMENTS, cut, find_segmenter
 
 if TYPE_CHECKING:  # it imports torch, and the command line's help comes from here
     from xaicore.networks.gap import GapClassifier
@@ -50,6 +49,7 @@ class Settings:
         against: "rivals", "others" or a class, for a kind that takes rivals; None for the kind's own choice.
         segmenter: what cuts the photograph into superpixels; None for the map itself, without regions.
         segments: how many superpixels to ask for, of a segmenter that can be asked.
+        pixels: of the picture that is cut; see :func:`xaicore.regions.segmenters.cut`.
         statistic: see :func:`xaicore.regions.averages.superpixel_scores`.
         top, threshold: which regions are kept; one of the two, None for the other; see
             :func:`xaicore.regions.averages.select`.
@@ -66,6 +66,7 @@ class Settings:
     against: Target | None = None
     segmenter: str | None = "slic"
     segments: int = SEGMENTS
+    pixels: int = PIXELS
     statistic: Statistic = "mean"
     top: int | None = 5
     threshold: float | None = None
@@ -105,12 +106,12 @@ class Settings:
         """What the network sees of the photograph at the input sizes that the kind of map needs."""
         return model.look(image, find_kind(self.kind).scales, self.resize)
 
-    def cut(self, image: Photo) -> Labels:
-        """The superpixels asked for, (H, W); all pixels are 0 where no segmenter is chosen."""
+    def cut(self, image: Photo) -> LabelMap:
+        """The superpixels asked for; one that is everything where no segmenter is chosen."""
         if self.segmenter is None:
-            return np.zeros(image.shape[:2], dtype=np.intp)
+            return LabelMap.of(np.zeros(image.shape[:2], dtype=np.uint8))
         counted = find_segmenter(self.segmenter).counted
-        return superpixels(image, self.segments if counted else None, self.segmenter)
+        return cut(image, self.segments if counted else None, self.segmenter, pixels=self.pixels)
 
 
 def controls() -> tuple[Control, ...]:
@@ -125,6 +126,7 @@ def controls() -> tuple[Control, ...]:
         Control("kind", "Map", "cam", "the kind of map", kinds),
         Control("segmenter", "Superpixels", "slic", "what cuts the photograph into regions", cuts),
         Control("segments", "Segments", SEGMENTS, "how many superpixels to ask for", None, 1, 5000, 5),
+        Control("pixels", "Cut at", PIXELS, "pixels of the picture that is cut", None, 100, 100_000_000, 100),
         Control("statistic", "Statistic", "mean", "what is taken for a region's score", _same(Statistic)),
         Control("top", "How many", 5, "how many of the best to keep", None, 1, 1000, 1, optional=True),
         Control(
@@ -161,7 +163,6 @@ class Explanation:
         heat: the map, which says what it is.
         averages: the map averaged over superpixels, and `regions`: those that are kept; None without a
             segmenter.
-        map: what is drawn, (H, W), in the map's units, NaN where the network saw nothing.
     """
 
     looks: Looks
@@ -169,7 +170,23 @@ class Explanation:
     heat: HeatMap
     averages: RegionMap | None
     regions: Regions | None
-    map: NDArray[np.float64]
+
+    @property
+    def map(self) -> NDArray[np.float64]:
+        """What is drawn, (H, W), in the map's units, NaN where the network saw nothing."""
+        return self.at(self.heat.size)
+
+    @property
+    def peak(self) -> float:
+        """The largest value of what is drawn, in the map's units."""
+        if self.averages is not None:
+            return float(np.nanmax(self.averages.scores))
+        return float(np.nanmax(self.heat.at(within(self.heat.size))))
+
+    def at(self, size: Size) -> NDArray[np.float64]:
+        """:attr:`map` at another size, (h, w)."""
+        values = (self.heat if self.averages is None else self.averages).at(size)
+        return values if self.settings.sign == "signed" else np.maximum(values, 0)
 
     @property
     def prediction(self) -> Prediction:
@@ -189,7 +206,7 @@ def explain(
     looks: Looks | Prediction,
     settings: Settings | None = None,
     *,
-    labels: Labels | None = None,
+    labels: Labels | LabelMap | None = None,
     **changes: Any,
 ) -> Explanation:
     """The map of one class, and its averages over superpixels, as the settings ask. Runs no network.
@@ -214,13 +231,7 @@ def explain(
         raise ValueError("labels= are superpixels, and segmenter=None asks for none. Drop one of the two.")
     heat = heat_map(seen, chosen.target, chosen.kind, chosen.against, alignment=chosen.alignment)
     averages = regions = None
-    values = heat.values
     if chosen.segmenter is not None:
         averages = average(heat, chosen.cut(heat.image) if labels is None else labels, chosen.statistic)
         regions = averages.regions(top=chosen.top, threshold=chosen.threshold)
-        values = averages.map
-    if chosen.sign == "positive":
-        with warnings.catch_warnings():  # an empty picture says it already
-            warnings.simplefilter("ignore", UserWarning)
-            values = np.asarray(relu(values), dtype=float)
-    return Explanation(seen, chosen, heat, averages, regions, values)
+    return Explanation(seen, chosen, heat, averages, regions)

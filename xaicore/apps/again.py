@@ -114,7 +114,7 @@ def make_again(
         )
     explanation = explain(record.settings.look(model, image), record.settings)
     averages = explanation.averages
-    if averages is not None and fingerprint(averages.labels) != record.labels_sha256:
+    if averages is not None and fingerprint(averages.cut.own) != record.labels_sha256:
         raise ValueError("The superpixels are others than the record's: its packages were others.")
     name, _ = outputs.claim(photo, stem, fingerprint(image))
     figure = outputs.folder / f"{name}.png"

@@ -38,7 +38,7 @@ from xaicore.networks.prediction import Prediction
 from xaicore.networks.provenance import Provenance
 from xaicore.pictures.reading import ImageError
 from xaicore.pictures.sources import Picture, quoted, uploaded
-from xaicore.regions.labels import Labels
+from xaicore.regions.labels import LabelMap
 from xaicore.regions.segmenters import find_segmenter
 from xaicore.show.explained import describe, draw, render
 from xaicore.show.records import Recipe, snippet
@@ -79,7 +79,7 @@ def _ipywidgets() -> Any:
 class _Caches:
     models: dict[str, GapClassifier] = field(default_factory=dict)
     predictions: dict[tuple[Picture, str, str, float], Prediction] = field(default_factory=dict)
-    labels: dict[tuple[Picture, str | None, int], Labels] = field(default_factory=dict)
+    labels: dict[tuple[Picture, str, int, int], LabelMap] = field(default_factory=dict)
 
     @staticmethod
     def trim(cache: dict[Any, Any], keep: int = 12) -> None:
@@ -180,7 +180,7 @@ class Explorer:
         of_map = [self.inputs[name] for name in ("kind", "sign", "opacity", "alignment", "resize")]
         cut, kept = (
             [self.inputs[name] for name in names]
-            for names in (("segmenter", "segments", "statistic"), ("top", "threshold"))
+            for names in (("segmenter", "segments", "pixels", "statistic"), ("top", "threshold"))
         )
         settings = w.HBox(
             [
@@ -319,7 +319,7 @@ class Explorer:
     def _explain(self, side: Side, settings: Settings) -> Explanation:
         labels = None
         if settings.segmenter is not None:
-            key = (side.picture, settings.segmenter, settings.segments)
+            key = (side.picture, settings.segmenter, settings.segments, settings.pixels)
             if key not in self._caches.labels:
                 self._step(3, "Cutting the photograph into superpixels …")
                 self._caches.labels[key] = settings.cut(side.picture.image)

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xaicore.maps.cells import OTHERS, RIVALS, Floats, rival_shares
-from xaicore.maps.drawing import Alignment, on_photo
+from xaicore.maps.drawing import Alignment, on_photo, seen_on_photo
 from xaicore.maps.kinds import Kind, find_kind
 from xaicore.networks.looks import Looks, as_looks
 from xaicore.networks.prediction import ClassScore, Prediction, Target
+from xaicore.pictures.blocks import Size, sums, within
+from xaicore.pictures.geometry import Geometry
 from xaicore.pictures.reading import Photo
+
+TRIED = 10_000  # pixels: small enough to cost nothing
+
+
+class Drawing(Protocol):
+    """A map that can be drawn at any size up to the photograph's."""
+
+    def means(self, size: Size) -> NDArray[np.float64]:
+        """Its mean over what the network saw of each of (h, w) blocks of pixels; NaN for nothing."""
+
+    def counts(self, size: Size) -> NDArray[np.int64]:
+        """How many pixels of each block the network saw."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,7 +37,8 @@ class HeatMap:
     """A signed map on a photograph. NumPy reads it as its `values`, so any function of a map takes it.
 
     Attributes:
-        values: (H, W), NaN where the network saw nothing. `image`: the photograph, (H, W, 3).
+        drawing: draws the map at the size that is asked for; the photograph's own is made only on demand.
+        image: the photograph, (H, W, 3).
         name: what kind of map it is, in a figure's words ("CAM"), and `averaged`: what its averages on
             superpixels are called ("SeCAM").
         subject: what it is of ("tabby, not tiger cat").
@@ -35,7 +51,7 @@ class HeatMap:
         bias: b_c − Σ q_j b_j; None for such a map.
     """
 
-    values: NDArray[np.float64]
+    drawing: Drawing = field(repr=False)
     image: Photo
     name: str
     averaged: str
@@ -76,7 +92,25 @@ class HeatMap:
             )
         if not np.isfinite(drawn).any() or np.isinf(drawn).any():
             raise ValueError("The map holds infinite values, or no number at all.")
-        return cls(drawn, image, name, f"{name} by regions", subject, unit)
+        return cls(_Given(drawn), image, name, f"{name} by regions", subject, unit)
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The map on each of the photograph's pixels, (H, W), NaN where the network saw nothing."""
+        return self.drawing.means(self.size)
+
+    @property
+    def size(self) -> Size:
+        """The photograph's (H, W)."""
+        return self.image.shape[:2]
+
+    def at(self, size: Size) -> NDArray[np.float64]:
+        """The map on (h, w) blocks of the photograph's pixels, each with the mean of its own."""
+        return self.values if size == self.size else self.drawing.means(size)
+
+    def seen(self, size: Size | None = None) -> NDArray[np.bool_]:
+        """Where the network saw any of the photograph: (H, W), or at another size."""
+        return self.drawing.counts(self.size if size is None else size) > 0
 
     @property
     def adds_up(self) -> bool:
@@ -86,8 +120,12 @@ class HeatMap:
     @property
     def constant(self) -> bool:
         """Whether it is the same everywhere, but for rounding: then it says nothing about places."""
-        low, high = float(np.nanmin(self.values)), float(np.nanmax(self.values))
-        return high - low <= float(np.finfo(np.float32).eps) * max(abs(low), abs(high))
+        return is_constant(self.values)
+
+    @cached_property
+    def peak(self) -> float:
+        """Its largest absolute value; of a photograph of more than a million pixels, at that size."""
+        return float(np.nanmax(np.abs(self.at(within(self.size)))))
 
     @property
     def title(self) -> str:
@@ -103,8 +141,56 @@ class HeatMap:
         return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)
 
     def __repr__(self) -> str:
-        height, width = self.values.shape
+        height, width = self.size
         return f"{self.title}: {height}×{width} pixels, {self.unit}"
+
+
+def is_constant(values: Floats) -> bool:
+    """Whether a map has one value, but for rounding, wherever it has any."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return high - low <= float(np.finfo(np.float32).eps) * max(abs(low), abs(high))
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """A map that was brought along, pixel by pixel."""
+
+    values: NDArray[np.float64]
+
+    def means(self, size: Size) -> NDArray[np.float64]:
+        if size == self.values.shape:
+            return self.values
+        counts = self.counts(size)
+        return _both(np.nan_to_num(self.values), size) / np.where(counts, counts, np.nan)
+
+    def counts(self, size: Size) -> NDArray[np.int64]:
+        return _both((~np.isnan(self.values)).astype(np.int64), size)
+
+
+def _both(values: NDArray[Any], size: Size) -> NDArray[Any]:
+    """The sums over (h, w) blocks."""
+    return sums(sums(values, size[0]).T, size[1]).T
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A kind of map, from the cells of its looks. Means over blocks are exact but for a kind that fuses."""
+
+    kind: Kind
+    cells: tuple[Floats, ...]
+    geometries: tuple[Geometry, ...]
+    alignment: Alignment
+
+    def means(self, size: Size) -> NDArray[np.float64]:
+        looks = zip(self.cells, self.geometries, strict=True)
+        drawn = [on_photo(m, geometry, self.alignment, size) for m, geometry in looks]
+        return _fused(self.kind, drawn) if self.kind.fuse else drawn[0]
+
+    def counts(self, size: Size) -> NDArray[np.int64]:
+        counts = seen_on_photo(self.geometries[0], size)
+        for geometry in self.geometries[1:]:
+            counts = np.minimum(counts, seen_on_photo(geometry, size))
+        return counts
 
 
 def heat_map(
@@ -138,11 +224,11 @@ def heat_map(
     against = what.against if against is None else against
     shares = [{} if against is None else rival_shares(look, c, against) for look in used]
     cells = tuple(_checked(what, look, what.cells(look, c, q)) for look, q in zip(used, shares, strict=True))
-    drawn = [on_photo(m, look.geometry, alignment) for m, look in zip(cells, used, strict=True)]
-    values = _fused(what, drawn) if what.fuse else drawn[0]
+    drawing = _Drawn(what, cells, tuple(look.geometry for look in used), alignment)
+    drawing.means(within(used[0].image.shape[:2], TRIED))  # refuses what can't be drawn, here and now
     rivals = shares[0]
     return HeatMap(
-        values=values,
+        drawing=drawing,
         image=used[0].image,
         name=what.title,
         averaged=what.averaged,

@@ -73,9 +73,9 @@ def as_input(batch: Tensor, network: nn.Module, numbers: torch.dtype | None = No
 @contextmanager
 def no_autocast(network: nn.Module) -> Iterator[None]:
     """Without the caller's autocast, under which scores and maps would silently lose digits."""
-    devices = {tensor.device.type for tensor in _tensors(network)} | {"cpu"}
+    device = next((tensor.device.type for tensor in _tensors(network)), "cpu")
     with ExitStack() as stack:
-        for kind in devices:
+        for kind in {device, "cpu"}:
             if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         yield

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xaicore.pictures.shrinking import GAP, block_means
 from xaicore.pictures.values import ImageError, Photo
 
 Resize = Literal["crop", "squash", "full", "pad"]
@@ -38,13 +39,14 @@ class Geometry:
         pixels = np.arange(self.photo_size[axis])
         return np.asarray((pixels + 0.5) * self.scale[axis] - 0.5 - self.offset[axis], dtype=np.float64)
 
+    def inside(self, axis: int) -> NDArray[np.bool_]:
+        """Which of the photo's rows (`axis` 0) or columns (1) have their centre inside the input."""
+        positions = self.positions(axis)
+        return np.asarray((positions >= -0.5) & (positions <= self.input_size[axis] - 0.5))
+
     def seen(self) -> NDArray[np.bool_]:
         """(H, W) mask of the photo's pixels whose centre lies inside the network's input."""
-        inside = [
-            (self.positions(axis) >= -0.5) & (self.positions(axis) <= self.input_size[axis] - 0.5)
-            for axis in (0, 1)
-        ]
-        return np.outer(*inside)
+        return np.outer(self.inside(0), self.inside(1))
 
 
 def fit(
@@ -99,7 +101,7 @@ def fit(
     offset = (round((size[0] - window[0]) / 2), round((size[1] - window[1]) / 2))
     scale = (size[0] / height, size[1] / width)
     top, left, bottom, right = 0, 0, *size
-    box = None
+    box: tuple[float, float, float, float] | None = None
     if size[0] * size[1] > MOST_PIXELS:  # a thin strip: make nothing but what is shown of it
         top, left = max(0, offset[0]), max(0, offset[1])
         bottom, right = min(size[0], offset[0] + window[0]), min(size[1], offset[1] + window[1])
@@ -109,6 +111,12 @@ def fit(
             min(width, right / scale[1]),
             min(height, bottom / scale[0]),
         )
+    # Of a large photograph first means over whole blocks: as near to Pillow's own filter as makes no odds
+    k = int(min(height / size[0], width / size[1]) / GAP) if interpolation != Image.Resampling.NEAREST else 1
+    if k > 1:
+        image = block_means(image, k)
+        left_, top_, right_, bottom_ = box or (0, 0, width, height)
+        box = (left_ / k, top_ / k, right_ / k, bottom_ / k)
     resized = Image.fromarray(image).resize((right - left, bottom - top), interpolation, box)
     canvas = Image.new("RGB", window[::-1], fill)
     canvas.paste(resized, (left - offset[1], top - offset[0]))

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from xaicore.maps.cells import Floats
 from xaicore.maps.drawing import Alignment
-from xaicore.maps.heat import HeatMap, heat_map
+from xaicore.maps.heat import HeatMap, heat_map, is_constant
 from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import ClassScore, Prediction, Target
+from xaicore.pictures.blocks import Size
 from xaicore.pictures.reading import Photo
 from xaicore.regions.labels import LabelMap, Labels
-from xaicore.regions.segmenters import superpixels
+from xaicore.regions.segmenters import cut
 
 Statistic = Literal["mean", "max", "median"]
 Scores = NDArray[np.float64]
@@ -49,22 +50,22 @@ def superpixel_scores(heat: Floats | HeatMap, labels: Labels, statistic: Statist
         ValueError: another statistic, or a label map of another size than the map or without whole numbers.
     """
     values = np.asarray(heat)
-    return _scores(values, LabelMap.of(labels, values.shape), statistic)
+    return _scores(values, (~np.isnan(values)).astype(int), LabelMap.of(labels, values.shape), statistic)
 
 
-def _scores(values: NDArray[Any], cut: LabelMap, statistic: Statistic) -> Scores:
+def _scores(values: NDArray[Any], counts: NDArray[Any], cut: LabelMap, statistic: Statistic) -> Scores:
+    """From values and how many pixels each stands for, both of the size of `cut.index`."""
     if statistic not in get_args(Statistic):
         raise ValueError(f"statistic={statistic!r}; choose one of {', '.join(get_args(Statistic))}.")
-    seen = ~np.isnan(values)
-    counts = cut.sums(seen)
-    present = np.flatnonzero(counts)
+    areas = cut.sums(counts)
+    present = np.flatnonzero(areas)
     scores = np.full(len(cut), np.nan)
     if statistic == "mean":
-        scores[present] = cut.sums(seen, values)[present] / counts[present]
+        scores[present] = cut.sums(counts, values)[present] / areas[present]
     elif len(present):
         from scipy import ndimage
 
-        counted = seen & (cut.index >= 0)
+        counted = (counts > 0) & (cut.index >= 0)
         measure = getattr(ndimage, _SORTED[statistic])
         scores[present] = measure(values[counted], cut.index[counted], present)
     return scores
@@ -208,7 +209,7 @@ class RegionMap:
 
     @property
     def labels(self) -> Labels:
-        """The label map as it was given, (H, W)."""
+        """The label map, (H, W)."""
         return self.cut.labels
 
     @property
@@ -240,14 +241,18 @@ class RegionMap:
     @property
     def map(self) -> NDArray[np.float64]:
         """The averages as a picture, (H, W): constant on each region, NaN where none is or nothing seen."""
-        values = self.cut.each(self.scores, np.nan)
-        values[np.isnan(self.heat.values)] = np.nan
+        return self.at(self.cut.size)
+
+    def at(self, size: Size) -> NDArray[np.float64]:
+        """:attr:`map` at another size, (h, w)."""
+        values = self.cut.each(self.scores, np.nan, size)
+        values[~self.heat.seen(size)] = np.nan
         return values
 
     def regions(self, *, top: int | None = None, threshold: float | None = None) -> Regions:
         """The chosen regions as a table, best first; see :func:`select`."""
         chosen = select(self.scores, top=top, threshold=threshold)
-        seen = ~np.isnan(self.heat.values)
+        seen = self.heat.drawing.counts(self.cut.index.shape)
         areas = self.cut.sums(seen)
         positive = areas * np.maximum(np.nan_to_num(self.scores), 0)
         total = positive.sum()
@@ -266,11 +271,11 @@ class RegionMap:
         found.adds_up = self.adds_up
         return found
 
-    def mask(self, regions: Regions) -> Mask:
-        """(H, W) mask of the regions' pixels that the network saw."""
+    def mask(self, regions: Regions, size: Size | None = None) -> Mask:
+        """(H, W) mask of the regions' pixels that the network saw, or at another size."""
         wanted = set(regions.superpixels)
         kept = np.array([int(i) in wanted for i in self.cut.ids])
-        return np.asarray(self.cut.each(kept, False) & ~np.isnan(self.heat.values), dtype=bool)
+        return np.asarray(self.cut.each(kept, False, size) & self.heat.seen(size), dtype=bool)
 
     def __repr__(self) -> str:
         return f"{self._told()}\n{self.regions(top=5)!r}"
@@ -283,13 +288,14 @@ class RegionMap:
         return f"{self.name}{subject}: {len(self.scores)} superpixels"
 
 
-def average(heat: HeatMap, labels: NDArray[Any], statistic: Statistic = "mean") -> RegionMap:
+def average(heat: HeatMap, labels: NDArray[Any] | LabelMap, statistic: Statistic = "mean") -> RegionMap:
     """The averages of any heat map over regions: score_s = (1/|s|) Σ_{(x,y)∈s} M(x,y).
 
     Args:
         heat: from :func:`xaicore.maps.heat.heat_map`, or :meth:`xaicore.maps.heat.HeatMap.of` for a map that
             you bring.
-        labels: (H, W) whole numbers, from :func:`xaicore.regions.segmenters.superpixels` or your own. The
+        labels: (H, W) whole numbers, from :func:`xaicore.regions.segmenters.superpixels` or your own, or what
+            :func:`xaicore.regions.segmenters.cut` gives, which needs no array of the photograph's size. The
             table, the mask and the record call each region by its label; what is masked (numpy.ma) is in no
             region.
         statistic: "mean"; "max" and "median" are there for comparison, and add up to nothing.
@@ -303,15 +309,19 @@ def average(heat: HeatMap, labels: NDArray[Any], statistic: Statistic = "mean") 
     """
     if not isinstance(heat, HeatMap):
         raise TypeError("average() takes a HeatMap; wrap your own: HeatMap.of(values, photo, 'Grad-CAM').")
-    cut = LabelMap.of(labels, heat.values.shape)
-    if len(cut) > 1 and heat.constant:
+    cut = LabelMap.of(labels, heat.size)
+    if statistic != "mean":  # those of blocks' means are not those of the pixels
+        cut = LabelMap.of(cut.labels)
+    size: Size = cut.index.shape
+    values = heat.at(size)
+    if len(cut) > 1 and is_constant(values):
         warnings.warn(
             f"{heat.name} has the same value everywhere: it says nothing about places, and the order of the "
             "regions means nothing. Look at a larger input, so that the network has more cells.",
             UserWarning,
             stacklevel=2,
         )
-    return RegionMap(heat, cut, _scores(heat.values, cut, statistic), statistic)
+    return RegionMap(heat, cut, _scores(values, heat.drawing.counts(size), cut, statistic), statistic)
 
 
 def secam(
@@ -340,16 +350,18 @@ def secam(
         ValueError: an unknown class, segmenter, statistic or alignment, or a label map of another size.
     """
     heat = heat_map(looks, target, alignment=alignment)
+    regions: NDArray[Any] | LabelMap
     if labels is None:
-        labels = superpixels(heat.image, segments, segmenter, **options)
+        regions = cut(heat.image, segments, segmenter, **options)
     elif segments is not None or segmenter != "slic" or options:
         raise ValueError("labels= is a finished label map; drop segments=, segmenter= and their options.")
-    return average(heat, labels, statistic)
+    else:
+        regions = labels
+    return average(heat, regions, statistic)
 
 
 def within_variance(heat: Floats | HeatMap, labels: Labels) -> float:
     """Σ_s |s|·Var_s(M) / Σ_s |s|: what averaging removes.  Var(CAM) = Var(SeCAM) + within_variance."""
     values = np.asarray(heat)
-    cut = LabelMap.of(labels, values.shape)
-    spread = values - cut.each(_scores(values, cut, "mean"), np.nan)
+    spread = values - paint(superpixel_scores(values, labels), labels)
     return float(np.mean(spread[~np.isnan(spread)] ** 2))

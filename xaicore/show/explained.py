@@ -52,14 +52,14 @@ def draw(explanations: Sequence[Explanation], names: Sequence[str] = ()) -> Figu
         limits = [max(limits)] * len(limits)
     panels, titles = [], []
     each = 2 + any(e.regions is not None for e in explanations)
-    wide = all(e.map.shape[1] > 2 * e.map.shape[0] for e in explanations)
+    wide = all(e.heat.size[1] > 2 * e.heat.size[0] for e in explanations)
     columns = 1 if wide else each
     for i, (e, limit) in enumerate(zip(explanations, limits, strict=True)):
         cut = None if e.averages is None else e.averages.cut
-        panels += [shrink(e.heat.image, LONGEST), tinted(e.heat.image, e.map, limit, e.settings.opacity, cut)]
+        panels += [shrink(e.heat.image, LONGEST), tinted(e.heat.image, e, limit, e.settings.opacity, cut)]
         titles += [names[i] if i < len(names) else "photograph", e.title]
         if e.averages is not None and e.regions is not None:
-            panels.append(kept(e.heat.image, e.averages.mask(e.regions)))
+            panels.append(kept(e.averages, e.regions))
             titles.append(f"{len(e.regions)} regions: {e.regions.area:.0%} of area")
     letters = 54 // columns  # of a title, on one line above its panel
     sizes = [e.heat.image.shape[:2] for e in explanations for _ in range(each)]
@@ -93,7 +93,7 @@ def describe(explanations: Sequence[Explanation]) -> str:
     lines = list(dict.fromkeys(str(e.prediction.provenance).split("\n")[0] + "." for e in explanations))
     for e in explanations:
         lines += [_score(e), *_regions(e)]
-        if not np.nanmax(e.map) > 0:
+        if not e.peak > 0:
             lines.append("There is no positive evidence for this class.")
     if len(explanations) > 1:
         lines.append(_comparison(explanations))

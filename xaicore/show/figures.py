@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,14 +16,22 @@ from numpy.typing import NDArray
 
 from xaicore.maps.cells import Floats
 from xaicore.maps.heat import HeatMap
+from xaicore.pictures.blocks import Size, nearest
 from xaicore.pictures.reading import Photo
 from xaicore.pictures.sources import shrink
-from xaicore.regions.averages import Mask, RegionMap, Regions
-from xaicore.regions.labels import LabelMap, nearest
+from xaicore.regions.averages import RegionMap, Regions
+from xaicore.regions.labels import LabelMap
 from xaicore.show.painting import DIVERGING, colour_limit, cut_out, mark_boundaries, overlay
 from xaicore.show.style import WIDTH, plain
 
 LONGEST = 1600  # pixels of a panel's longer side: more than any page shows of it
+
+
+class Drawn(Protocol):
+    """What can be drawn at any size: a heat map, its averages, an explanation."""
+
+    def at(self, size: Size) -> NDArray[np.float64]:
+        """The map, (h, w)."""
 
 
 def show_images(
@@ -113,7 +121,7 @@ def show_maps(
 
 def tinted(
     image: Photo,
-    heat: Floats | HeatMap,
+    heat: Floats | Drawn,
     limit: float,
     opacity: float = 0.8,
     cut: LabelMap | None = None,
@@ -122,19 +130,21 @@ def tinted(
 
     `cut`: regions whose borders are drawn.
     """
-    small, values = shrink(image, LONGEST), np.asarray(heat)
-    if values.shape == image.shape[:2]:  # overlay() says what is wrong with another
-        values = nearest(values, small.shape[:2])
-    panel = overlay(small, values, limit, opacity)
-    if cut is None:
-        return panel
-    return mark_boundaries(panel, nearest(cut.masked, panel.shape[:2]), (255, 255, 255))
-
-
-def kept(image: Photo, mask: Mask) -> Photo:
-    """:func:`xaicore.show.painting.cut_out` for a panel, at most `LONGEST` pixels long."""
     small = shrink(image, LONGEST)
-    return cut_out(small, nearest(mask, small.shape[:2]))
+    if hasattr(heat, "at"):
+        values = heat.at(small.shape[:2])
+    else:
+        values = np.asarray(heat)
+        if values.shape == image.shape[:2]:  # overlay() says what is wrong with another
+            values = nearest(values, small.shape[:2])
+    panel = overlay(small, values, limit, opacity)
+    return panel if cut is None else mark_boundaries(panel, cut.places(small.shape[:2]), (255, 255, 255))
+
+
+def kept(result: RegionMap, regions: Regions) -> Photo:
+    """:func:`xaicore.show.painting.cut_out` for a panel, at most `LONGEST` pixels long."""
+    small = shrink(result.image, LONGEST)
+    return cut_out(small, result.mask(regions, small.shape[:2]))
 
 
 def _label(heats: Sequence[Floats | HeatMap]) -> str:
@@ -174,11 +184,11 @@ def show_regions(
     panels = [
         shrink(result.image, LONGEST),
         tinted(result.image, heat, limit),
-        tinted(result.image, result.map, limit, cut=result.cut),
+        tinted(result.image, result, limit, cut=result.cut),
     ]
     titles = ["photograph", heat.name, result.name]
     if regions is not None:
-        panels.append(kept(result.image, result.mask(regions)))
+        panels.append(kept(result, regions))
         titles.append(f"{len(regions)} regions: {regions.area:.0%} of area")
     sizes = [result.image.shape[:2]] * len(panels)
     figure = grid(panels, sizes, [plain(title) for title in titles], columns, width)

@@ -99,4 +99,8 @@ def _stripes(picture: Photo, where: Mask) -> Photo:
 
 def colour_limit(heats: Sequence[Floats | HeatMap]) -> float:
     """One symmetric limit for several maps: their largest |M|, or 1 where all are zero."""
-    return max((float(np.nanmax(np.abs(np.asarray(heat)))) for heat in heats), default=0.0) or 1.0
+    return max(map(_peak, heats), default=0.0) or 1.0
+
+
+def _peak(heat: Floats | HeatMap) -> float:
+    return heat.peak if isinstance(heat, HeatMap) else float(np.nanmax(np.abs(np.asarray(heat))))

@@ -57,7 +57,7 @@ def record(explanation: Explanation, photo: str) -> dict[str, Any]:
     elif e.regions is not None:
         found |= {
             "superpixels": len(e.averages.scores),
-            "labels_sha256": fingerprint(e.averages.labels),
+            "labels_sha256": fingerprint(e.averages.cut.own),
             "regions": [region._asdict() for region in e.regions],
             "area": e.regions.area,
             "evidence": e.regions.evidence,
