@@ -4,17 +4,22 @@ import csv
 import hashlib
 import io
 import json
+import tracemalloc
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 from tiny_network import tiny
 from torch import nn
 
-from xaicore import HeatMap, average, cam, gap_classifier, heat_map, sample_image, secam
+from xaicore import HeatMap, average, cam, gap_classifier, heat_map, sample_image, secam, superpixel_scores
 from xaicore.explanation import Settings, explain
+from xaicore.regions.segmenters import SEGMENTERS, Segmenter
 from xaicore.show.explained import describe, draw, render, same_units, table
 from xaicore.show.figures import show_images, show_maps, show_regions
 from xaicore.show.records import fingerprint, record
@@ -331,3 +336,69 @@ def test_independent_classes_have_no_probability_among_two() -> None:
     assert "among the two" not in told
     with pytest.raises(ValueError, match="don't exclude each other"):
         explain(looks, target="dog", kind="contrast", against="others")
+
+
+# --- at a working size -----------------------------------------------------------------------------------
+
+SIZED = st.tuples(st.integers(100, 500), st.integers(100, 500))
+
+
+@settings(deadline=None, max_examples=30)
+@given(size=SIZED, resize=st.sampled_from(["crop", "full", "pad"]), kind=st.sampled_from(["cam", "contrast"]))
+def test_numbers_are_those_of_the_full_size_labels(size, resize, kind):
+    """Blocks of pixels are added up, not sampled: the working size changes labels, and no score of theirs."""
+    photo = np.asarray(Image.fromarray(sample_image("coffee")).resize(size[::-1]))
+    model = tiny(0)
+    e = explain(model.predict(photo, resize), kind=kind, segments=9, pixels=2000, top=4)
+    labels, heat = e.averages.labels, e.heat.values
+    assert labels.shape == heat.shape == e.map.shape == size
+    assert e.averages.cut.index.size < 2200
+    np.testing.assert_allclose(e.averages.scores, superpixel_scores(heat, labels), rtol=1e-9, atol=1e-9)
+    seen = ~np.isnan(heat)
+    for region in e.regions:
+        pixels = labels == region.superpixel
+        assert region.area == pytest.approx((pixels & seen).sum() / seen.sum())
+        rows, columns = pixels.nonzero()
+        assert (region.row, region.column) == pytest.approx((rows.mean(), columns.mean()))
+        assert (e.averages.mask(e.regions)[pixels & seen]).all()
+    by_hand = average(e.heat, labels)
+    np.testing.assert_allclose(by_hand.map, e.map, rtol=1e-9, atol=1e-9)
+
+
+def test_a_map_of_several_looks_is_near_its_full_size_self(one):
+    """A fused map is no product of rows and columns: its blocks' means are those of the looks, fused."""
+    photo = np.asarray(Image.fromarray(sample_image("coffee")).resize((1200, 800)))
+    e = explain(Settings(kind="focus").look(one, photo), Settings(kind="focus"))
+    exact = superpixel_scores(e.heat.values, e.averages.labels)
+    np.testing.assert_allclose(e.averages.scores, exact, atol=0.01 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("kind", ["cam", "focus"])
+def test_a_large_photograph_costs_the_memory_of_a_small_one(kind):
+    """From twelve million pixels to the table: nothing of the photograph's size is made but one copy."""
+    model, settings = tiny(0), Settings(kind=kind)
+    photo = np.asarray(Image.fromarray(sample_image("coffee")).resize((4000, 3000)))
+    explain(settings.look(model, photo), settings)  # imports
+    tracemalloc.start()
+    e = explain(settings.look(model, photo), settings)
+    regions, peak = e.regions, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(regions) and peak < photo.nbytes + 30_000_000
+    assert "values" not in vars(e.heat), "the full-size map is made on demand"
+
+
+def test_what_is_cut_has_so_many_pixels_and_no_more(monkeypatch):
+    sizes = []
+
+    def count(image, segments, **options):
+        """Count."""
+        sizes.append(image.shape[0] * image.shape[1])
+        return np.arange(image.shape[0])[:, None] * segments // image.shape[0] + 0 * image[..., 0].astype(int)
+
+    monkeypatch.setitem(SEGMENTERS, "slic", Segmenter("slic", count, "", ""))
+    photo = np.zeros((3000, 4000, 3), np.uint8)
+    for changes, wanted in (({}, 20_000), ({"segments": 300}, 60_000), ({"pixels": 50_000}, 50_000)):
+        Settings(**changes).cut(photo)
+        assert sizes.pop() == pytest.approx(wanted, rel=0.01)
+    secam(tiny(0).predict(photo))
+    assert sizes.pop() == pytest.approx(20_000, rel=0.01)

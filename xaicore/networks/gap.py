@@ -34,7 +34,7 @@ from xaicore.networks.recognise import ENDINGS, CannotRunError, Found, recognise
 from xaicore.networks.tail import EXACT
 from xaicore.networks.trials import check_places, made_up
 from xaicore.pictures.geometry import Resize
-from xaicore.pictures.reading import read_image
+from xaicore.pictures.reading import Photo, read_image
 
 TOGETHER = 8  # photographs read, fitted and run at a time, so that memory is bounded
 FEW = 16  # places: where the last maps have more, one cell after them is no matter of the input size
@@ -145,8 +145,8 @@ class GapClassifier:
         if not len(scales):
             raise ValueError("scales=() leaves nothing to look at; (1,) is the usual size alone.")
         photo = read_image(image)
-        predictions = tuple(self.at_scale(scale).predict(photo, resize) for scale in scales)
-        return Looks(predictions, tuple(scales))
+        predictions = (self.at_scale(scale)._predict_together([photo], resize)[0] for scale in scales)
+        return Looks(tuple(predictions), tuple(scales))
 
     def at_scale(self, scale: float) -> GapClassifier:
         """The same network, fed with the same part of the photograph at `scale` times the usual size.
@@ -167,12 +167,11 @@ class GapClassifier:
         """
         rest = iter(images)
         found: list[Prediction] = []
-        while some := list(islice(rest, TOGETHER)):
+        while some := [read_image(image) for image in islice(rest, TOGETHER)]:
             found += self._predict_together(some, resize)
         return found
 
-    def _predict_together(self, images: Sequence[Any], resize: Resize) -> list[Prediction]:
-        photos = [read_image(image) for image in images]
+    def _predict_together(self, photos: Sequence[Photo], resize: Resize) -> list[Prediction]:
         fitted = [self.preprocessing.fit(photo, resize) for photo in photos]
         inputs = [self.preprocessing.normalise(picture) for picture, _ in fitted]
         if len({x.shape for x in inputs}) == 1:

@@ -69,6 +69,10 @@ def fit(
     pad       longer side to `crop_size`, the rest filled with `fill` (0–255 RGB; ImageNet's mean colour)
     ========  ==========================================================================================
 
+    A photograph more than `2·GAP` times as large as what it becomes is first reduced by means over whole
+    blocks. No pixel of a photograph's input is then more than 4 of 255 levels from what the filter alone
+    gives.
+
     Returns the input picture (h, w, 3) uint8 and its :class:`Geometry`. Raises ValueError for another mode,
     and ImageError for a strip too long for "full".
     """
@@ -111,7 +115,6 @@ def fit(
             min(width, right / scale[1]),
             min(height, bottom / scale[0]),
         )
-    # Of a large photograph first means over whole blocks: as near to Pillow's own filter as makes no odds
     k = int(min(height / size[0], width / size[1]) / GAP) if interpolation != Image.Resampling.NEAREST else 1
     if k > 1:
         image = block_means(image, k)
