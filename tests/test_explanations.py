@@ -21,7 +21,7 @@ from xaicore import HeatMap, average, cam, gap_classifier, heat_map, sample_imag
 from xaicore.explanation import Settings, explain
 from xaicore.regions.segmenters import SEGMENTERS, Segmenter
 from xaicore.show.explained import describe, draw, render, same_units, table
-from xaicore.show.figures import show_images, show_maps, show_regions
+from xaicore.show.figures import LONGEST, show_images, show_maps, show_regions
 from xaicore.show.records import fingerprint, record
 
 pytestmark = pytest.mark.usefixtures("no_figure_stays_open")
@@ -320,7 +320,7 @@ def test_a_large_photograph_is_drawn_smaller_in_its_own_pixels(one):
     for figure in figures:
         for axes in figure.axes:
             for image in axes.images:
-                assert max(image.get_array().shape[:2]) == 1600
+                assert max(image.get_array().shape[:2]) == LONGEST
                 assert image.get_extent() == [-0.5, 2399.5, 1199.5, -0.5]
         plt.close(figure)
 

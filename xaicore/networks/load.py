@@ -201,10 +201,11 @@ def load_resnet50(weights: str = "auto", progress: bool = True) -> GapClassifier
         xaicore.networks.weights.WeightsUnavailableError: no source could be had; it says how to help.
     """
     state, provenance = fetch_resnet50(weights, progress)
-    network = resnet50()
+    with torch.device("meta"):  # no random weights first
+        network = resnet50()
     if provenance.stride_in_1x1:
         adapt_to_msra(network)
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)
     entry = (
         ResNet50_Weights.IMAGENET1K_V2
         if provenance.source == "imagenet1k_v2"

@@ -24,7 +24,7 @@ from xaicore.regions.labels import LabelMap
 from xaicore.show.painting import DIVERGING, colour_limit, cut_out, mark_boundaries, overlay
 from xaicore.show.style import WIDTH, plain
 
-LONGEST = 1600  # pixels of a panel's longer side: more than any page shows of it
+LONGEST = 1000  # pixels of a panel's longer side: more than any page shows of it
 
 
 class Drawn(Protocol):
