@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help book check test lint check-js js coverage fuzz mutate evaluate networks notebooks lab repository clean distclean
+.PHONY: help book check test lint check-js js coverage fuzz mutate evaluate networks bench notebooks lab repository clean distclean
 
 help:
 	@echo "make book        build the site and say where to open it"
@@ -23,6 +23,7 @@ help:
 	@echo "make notebooks   run all notebooks again, in place"
 	@echo "make evaluate    measure every method again: chapter 6's tables (takes long; stop and go on at will)"
 	@echo "make networks    measure again which of some eighty architectures have an exact map"
+	@echo "make bench       measure again how fast everything is, in forward passes (a quarter of an hour)"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make repository URL=https://github.com/owner/name"
 	@echo "                 set the repository's address everywhere it is written"
@@ -83,6 +84,9 @@ mutate: $(VENV)/.installed-for-mutation
 
 networks: $(VENV)/.installed-for-tests
 	$(BIN)/python -m benchmarks.zoo
+
+bench: $(VENV)/.installed-for-tests
+	$(BIN)/python -m benchmarks.speed
 
 notebooks: $(VENV)/.installed
 	$(BIN)/python book/notebooks.py run

@@ -25,6 +25,7 @@ from xaicore.maps.kinds import KINDS, Fuse, map_kind
 from xaicore.networks.prediction import Prediction
 from xaicore.pictures.reading import Photo
 from xaicore.regions.averages import average
+from xaicore.regions.segmenters import PIXELS
 
 Method = Callable[[Case, int], Floats]
 
@@ -115,6 +116,7 @@ VARIANTS: dict[str, Method] = {
     **{f"SeCAM, {n} segments": partial(averaged, segments=n) for n in (25, 50, 200, 400)},
     **{f"SeCAM, compactness {c:g}": partial(averaged, segments=100, compactness=c) for c in (1, 30)},
     "SeCAM, Felzenszwalb": partial(averaged, segmenter="felzenszwalb"),
+    f"SeCAM, cut at {PIXELS:,} pixels": partial(averaged, pixels=PIXELS),
 }
 
 CONTRASTS = (None, "own shares", "place by place", 1, 3, 10, 30, 100, 999)

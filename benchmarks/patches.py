@@ -11,6 +11,9 @@ from xaicore.regions.segmenters import superpixels
 SEGMENTS = 100  # asked of SLIC
 
 
-def patches(picture: Photo, segments: int | None = SEGMENTS, **options: Any) -> Labels:
-    """Superpixels of a picture of the network's size, cut as it is and not at the working size of a photo."""
-    return superpixels(picture, segments, pixels=picture.shape[0] * picture.shape[1], **options)
+def patches(
+    picture: Photo, segments: int | None = SEGMENTS, pixels: int | None = None, **options: Any
+) -> Labels:
+    """Superpixels of a picture of the network's size; cut as it is, unless `pixels` says at which size."""
+    whole = picture.shape[0] * picture.shape[1]
+    return superpixels(picture, segments, pixels=pixels or whole, **options)

@@ -4,7 +4,8 @@
 - ``colab:`` and ``repo:`` links are written once, from ``repository.url`` in ``_config.yml``.
 - ``{notebook-image}`` shows a picture from a notebook's committed output; ``{photo-credits}`` shows the
   sample photographs that ``xaicore.pictures.samples`` names.
-- ``{map-kinds}``, ``{segmenters}`` and ``{layers}`` list what the package holds.
+- ``{map-kinds}``, ``{segmenters}`` and ``{layers}`` list what the package holds; ``{networks}``, ``{speed}``
+  and ``{machine}`` what was measured.
 - The prompt of a folded cell says whether it hides code or a solution.
 - The playground's script and style sheet are files of the site, asked for by the pages that have one.
 - Docstrings and signatures reach the API page as they were written.
@@ -17,6 +18,7 @@ import csv
 import importlib.util
 import inspect
 import io
+import json
 import os
 import re
 import shutil
@@ -289,6 +291,48 @@ NETWORK_COLUMNS = {
 }
 
 
+class Speed(PackageTable):
+    """``{speed} PART``: what `make bench` measured of one part, such as "photo" or "method"."""
+
+    required_arguments = 1
+
+    def rows(self) -> list[tuple[str, ...]]:
+        path = ROOT / "xaicore/book/measured/speed.csv"
+        self.env.note_dependency(str(path))
+        with path.open(newline="", encoding="utf-8") as file:
+            table = [row for row in csv.DictReader(file) if row["part"] == self.arguments[0]]
+        names = list(dict.fromkeys(row["measure"] for row in table))
+        found: dict[str, list[str]] = {}
+        for row in table:
+            one = row["least"] == row["most"]
+            spread = "" if one else f" ({short(row['least'])}–{short(row['most'])})"
+            found.setdefault(row["what"], []).append(short(row["median"]) + spread)
+        self.head = (self.arguments[0], *names)
+        return [(what, *cells) for what, cells in found.items()]
+
+
+class Machine(SphinxDirective):
+    """``{machine}``: a sentence on what `make bench` ran on."""
+
+    def run(self) -> list[nodes.Node]:
+        path = ROOT / "xaicore/book/measured/speed.json"
+        self.env.note_dependency(str(path))
+        held = json.loads(path.read_text(encoding="utf-8"))
+        packages = ", ".join(f"{name} {version}" for name, version in held["packages"].items())
+        text = (
+            f"Measured on {held['date']} on {held['threads']} threads of a processor that calls itself "
+            f"{held['processor']}, where one pass takes {held['pass in ms']:.0f} ms. Python "
+            f"{held['python']}, {packages}."
+        )
+        return [nodes.paragraph("", "", nodes.Text(text))]
+
+
+def short(number: str) -> str:
+    """Three digits as print has them: 1.31, 24.5, 1,020."""
+    value = float(number)
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 class Segmenters(PackageTable):
     """``{segmenters}``: the registered segmenters."""
 
@@ -345,5 +389,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("map-kinds", MapKinds)
     app.add_directive("networks", Networks)
     app.add_directive("segmenters", Segmenters)
+    app.add_directive("speed", Speed)
+    app.add_directive("machine", Machine)
     app.add_directive("layers", Layers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

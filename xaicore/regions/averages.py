@@ -330,14 +330,14 @@ def secam(
     *,
     segments: int | None = None,
     segmenter: str = "slic",
-    labels: NDArray[Any] | None = None,
+    labels: NDArray[Any] | LabelMap | None = None,
     statistic: Statistic = "mean",
     alignment: Alignment = "half_pixel",
     **options: Any,
 ) -> RegionMap:
     """SeCAM of one class (by default the top class): CAM at image resolution, averaged over superpixels.
 
-    It is `average(heat_map(looks, target), superpixels(photo))`.
+    It is `average(heat_map(looks, target), cut(photo))`: see :func:`xaicore.regions.segmenters.cut`.
 
     Args:
         segments, segmenter, options: how to cut the photograph; see
