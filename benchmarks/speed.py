@@ -117,7 +117,7 @@ def grown(width: int, height: int) -> float:
 def passes(model: GapClassifier, batch: torch.Tensor) -> dict[tuple[str, str], Callable[[], Any]]:
     """One forward pass, done otherwise."""
     plain = model.network
-    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
     folded, half = fuse(copy.deepcopy(plain)), copy.deepcopy(plain).bfloat16()
     left, right = np.ones((1000, 7)), np.ones((7, 1000))
 
