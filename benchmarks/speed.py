@@ -9,7 +9,6 @@ in forward passes of ResNet50 on an input of 224×224 pixels (the network alone,
     segments   the same for one photograph, by the number of superpixels asked for
     classes    maps of so many classes, regions and all, from one prediction
     pass       the same pass in other ways, and right after a product of NumPy's
-    method     other methods on the same input of 224×224 pixels, and the same superpixels if they take any
 """
 
 from __future__ import annotations
@@ -37,8 +36,6 @@ from PIL import Image
 from torch.fx.experimental.optimization import fuse
 from tqdm import tqdm
 
-from benchmarks.patches import patches
-from benchmarks.rivals import RIVALS
 from xaicore.explanation import Settings, explain
 from xaicore.networks.gap import GapClassifier
 from xaicore.networks.load import load_resnet50
@@ -51,8 +48,7 @@ SIZES = ((512, 512), (1200, 800), (2400, 1602), (4000, 3000), (6000, 4000))  # w
 SEGMENTS = (25, 50, 100, 200, 400, 800)
 CLASSES = (1, 5, 25, 100)
 ROUNDS = 7
-LONG = 50  # passes: what takes more is measured once
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-image", "captum", "grad-cam", "lime", "saliency")
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-image")
 Row = tuple[str, str, str, float, float, float]
 
 
@@ -71,17 +67,14 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def in_turn(works: Mapping[Any, Callable[[], Any]], one_pass: Callable[[], Any]) -> dict[Any, list[float]]:
-    """Each work in units of a pass that was timed just before it; a long one is done once."""
+    """Each work in units of a pass that was timed just before it, so that both meet the same load."""
     found: dict[Any, list[float]] = {name: [] for name in works}
-    for round_ in range(ROUNDS + 1):  # the first warms up, and counts only for what is long
+    for round_ in range(ROUNDS + 1):  # the first warms up
         for name, work in works.items():
-            if found[name] and found[name][0] > LONG:
-                continue
             unit = statistics.median(seconds(one_pass) for _ in range(3))
             took = seconds(work) / unit
-            if round_ == 1:
-                found[name].clear()
-            found[name].append(took)
+            if round_:
+                found[name].append(took)
     return found
 
 
@@ -177,12 +170,6 @@ def measure() -> list[Row]:
             secam(seen, c, labels=labels).regions(top=5)
 
     add("classes", {(str(n), "maps"): partial(of_classes, n) for n in CLASSES})
-    picture = model.preprocessing.fit(sample_image("chelsea"))[0]
-    c = model.predict(picture, "squash").index()
-    ours: dict[tuple[str, str], Callable[[], Any]] = {
-        ("SeCAM", "map"): lambda: secam(model.predict(picture, "squash"), c, labels=patches(picture)).map
-    }
-    add("method", ours | {(n, "map"): partial(f, model, picture, c, 0) for n, f in tqdm(RIVALS.items())})
     return rows
 
 
@@ -217,12 +204,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=MEASURED, help="folder of speed.csv and speed.json")
     out: Path = parser.parse_args(arguments).out
+    on = machine()  # first, while nothing else has run
     rows = measure()
     with (out / "speed.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["part", "what", "measure", "median", "least", "most"])
         writer.writerows([*row[:3], *(f"{value:.3g}" for value in row[3:])] for row in rows)
-    (out / "speed.json").write_text(json.dumps(machine(), indent=1) + "\n", encoding="utf-8")
+    (out / "speed.json").write_text(json.dumps(on, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

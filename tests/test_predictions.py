@@ -13,7 +13,6 @@ from torch import nn
 
 from xaicore import GapClassifier, Prediction, gap_classifier, sample_image, secam
 from xaicore.maps.heat import HeatMap, heat_map
-from xaicore.networks import gap
 from xaicore.networks.load import load_network
 from xaicore.networks.looks import Looks
 from xaicore.networks.prediction import ClassScore, ClassScores

@@ -4,8 +4,8 @@
 - ``colab:`` and ``repo:`` links are written once, from ``repository.url`` in ``_config.yml``.
 - ``{notebook-image}`` shows a picture from a notebook's committed output; ``{photo-credits}`` shows the
   sample photographs that ``xaicore.pictures.samples`` names.
-- ``{map-kinds}``, ``{segmenters}`` and ``{layers}`` list what the package holds; ``{networks}``, ``{speed}``
-  and ``{machine}`` what was measured.
+- ``{map-kinds}``, ``{segmenters}`` and ``{layers}`` list what the package holds; ``{networks}``, ``{speed}``,
+  ``{machine}`` and ``{method-times}`` what was measured.
 - The prompt of a folded cell says whether it hides code or a solution.
 - The playground's script and style sheet are files of the site, asked for by the pages that have one.
 - Docstrings and signatures reach the API page as they were written.
@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,23 @@ class Speed(PackageTable):
         return [(what, *cells) for what, cells in found.items()]
 
 
+class MethodTimes(PackageTable):
+    """``{method-times}``: what one map takes by each method that `make evaluate` measured with ResNet50."""
+
+    head = ("method", "forward passes", "photographs")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        path = ROOT / "xaicore/book/measured/evaluation.csv"
+        self.env.note_dependency(str(path))
+        found: dict[str, list[float]] = {}
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if (row["network"], row["measure"]) == ("ResNet50", "time in passes"):
+                    found.setdefault(row["method"], []).append(float(row["value"]))
+        rows = sorted((statistics.median(times), name, len(times)) for name, times in found.items())
+        return [(name, short(str(time)), str(count)) for time, name, count in rows]
+
+
 class Machine(SphinxDirective):
     """``{machine}``: a sentence on what `make bench` ran on."""
 
@@ -391,5 +409,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("segmenters", Segmenters)
     app.add_directive("speed", Speed)
     app.add_directive("machine", Machine)
+    app.add_directive("method-times", MethodTimes)
     app.add_directive("layers", Layers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
