@@ -95,7 +95,10 @@ def test_requirements_and_pyproject_agree():
         [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["book"]]
     )
     assert options == ["-e ."]
-    assert listed("requirements-test.txt") == ([], ["-r requirements.txt", "-e .[evaluation,oracles,test]"])
+    assert listed("requirements-test.txt") == (
+        [],
+        ["-r requirements.txt", "-e .[evaluation,many,oracles,test]"],
+    )
 
 
 def test_what_the_book_was_asked_to_use_is_there():

@@ -13,11 +13,11 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xaicore.apps.photos import find_photos
+from xaicore.apps.photos import find_photos, in_words
 from xaicore.apps.writing import FolderError, Inputs, check_folder, expanded
 from xaicore.controls import NONE, Control
 from xaicore.explanation import Settings, controls
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xaicore.apps.again import Record
     from xaicore.networks.gap import GapClassifier
 
+TABLE = "parquet"  # one table of all photographs
 STOPPED = 130  # as shells say it of a command that Ctrl-C ended
 
 
@@ -49,6 +50,8 @@ examples:
       what two input sizes agree on, over regions of another shape
   xaicore explain holiday --recursive --format csv --out maps
       all photographs in a folder and those below it, the region tables as CSV
+  xaicore explain holiday --format parquet --best 3 --out table
+      a table of many photographs, three classes of each; no figures. Stopped, it goes on when called again
   xaicore explain dog.jpg --network timm:resnet50.a1_in1k
   xaicore explain dog.jpg --network torchvision:resnet18 --checkpoint my.pth --classes names.txt
       other networks: published ones by name, or your own weights
@@ -165,7 +168,19 @@ def _parser() -> argparse.ArgumentParser:
     explain_.add_argument(
         "--weights", choices=["auto", *SOURCES], help="which of resnet50's weights (default: auto)"
     )
-    explain_.add_argument("--format", choices=["json", "csv"], default="json", help="table (default: json)")
+    explain_.add_argument(
+        "--format",
+        choices=["json", "csv", TABLE],
+        default="json",
+        help=f"of each photograph's record, or {TABLE}: a table of all, without figures (default: json)",
+    )
+    for name, low, told in (
+        ("best", 1, "how many classes of each photograph, those with the highest scores (default: 1)"),
+        ("workers", 0, "processes that read and cut photographs (default: half of the processors)"),
+    ):
+        explain_.add_argument(
+            f"--{name}", type=_from(low), metavar="N", help=f"with --format {TABLE}: {told}"
+        )
     _add_out(explain_)
     again = commands.add_parser(
         "again",
@@ -228,6 +243,17 @@ def _filled(text: str) -> str:
     return text
 
 
+def _from(low: int) -> Callable[[str], int]:
+    """What reads a whole number that is no lower."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} up")
+        return int(text)
+
+    return number
+
+
 def _number(control: Control, text: str) -> float:
     try:
         return float(control.check(int(text) if control.whole else float(text)))
@@ -264,6 +290,7 @@ def _load(spec: str, checkpoint: str | None, classes: Any, weights: str) -> GapC
 def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     settings = _settings(options, parser)
     _check_network(options, parser)
+    _check_table(options, parser)
     _check_out(options, parser)
     photos, missing = find_photos(options.photos, recursive=options.recursive, without=options.out)
     failures = [str(error) for error in missing]
@@ -291,6 +318,9 @@ def _explain_photos(
         settings = with_classes(settings, options.target, options.against, model)
     except ValueError as error:
         parser.error(str(error))
+    if options.format == TABLE:
+        _make_table(photos, model, settings, options, parser, failures)
+        return
     network: dict[str, Any] = {"spec": options.network}
     if options.checkpoint:
         network["checkpoint"] = options.checkpoint
@@ -299,6 +329,41 @@ def _explain_photos(
     read = [*photos, *(Path(name) for name in (options.checkpoint, options.classes) if name)]
     outputs = Outputs(options.out, Inputs(read), options.force)
     explain_photos(photos, model, settings, outputs, f".{options.format}", network, _say, failures)
+
+
+def _make_table(
+    photos: list[Path],
+    model: GapClassifier,
+    settings: Settings,
+    options: argparse.Namespace,
+    parser: argparse.ArgumentParser,
+    failures: list[str],
+) -> None:
+    from xaicore.apps.folder import explain_folder
+    from xaicore.apps.parts import PartsError
+
+    try:
+        done = explain_folder(
+            photos, model, options.out, settings, classes=options.best or 1, workers=options.workers
+        )
+    except PartsError as error:
+        parser.error(f"--out {error}")
+    except ImportError as error:
+        raise NoNetworkError(str(error)) from error
+    failures += [words for _, words in done.failures]
+    _say(str(done))
+
+
+def _check_table(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuse options that don't go with the form of the result."""
+    if options.format != TABLE:
+        for name in ("best", "workers"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name} is for --format {TABLE}")
+    elif options.force:
+        parser.error(f"--force replaces figures; with --format {TABLE} name another folder by --out")
+    elif options.target is not None and (options.best or 1) > 1:
+        parser.error("--best takes the classes with the highest scores, and --class names one; drop either")
 
 
 def _load_or_exit(options: argparse.Namespace, parser: argparse.ArgumentParser) -> GapClassifier:
@@ -358,7 +423,6 @@ def _settings(options: argparse.Namespace, parser: argparse.ArgumentParser) -> S
 def _again(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     _check_out(options, parser)
     from xaicore.apps.again import make_again, read_record
-    from xaicore.apps.explaining import in_words
     from xaicore.apps.outputs import Outputs
 
     path = expanded(options.record)

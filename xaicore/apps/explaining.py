@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from xaicore.apps.outputs import Outputs, figure_of
-from xaicore.apps.photos import read_photo
+from xaicore.apps.photos import named, read_photo
 from xaicore.apps.writing import write_files
 from xaicore.explanation import Settings, explain
 from xaicore.live import somebody_watches
@@ -62,18 +61,6 @@ def explain_photos(
             say(_explain(photo, model, settings, outputs, suffix, network))
         except Exception as error:  # of whatever kind: it is told at the end, with the photograph's name
             failures.append(named(photo, error))
-
-
-def in_words(error: Exception) -> str:
-    """What an error says; with its type where it is none that was foreseen."""
-    words = str(error).strip() or type(error).__name__
-    return words if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {words}"
-
-
-def named(photo: Path, error: Exception) -> str:
-    """The error in words that name the photograph."""
-    words = in_words(error)
-    return words if os.path.abspath(photo) in words else f"{photo}: {words}"
 
 
 def _explain(

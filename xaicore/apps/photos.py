@@ -84,6 +84,18 @@ def read_photo(path: Path) -> Photo:
     return read_image(Path(os.path.abspath(path)))
 
 
+def in_words(error: Exception) -> str:
+    """What an error says; with its type where it is none that was foreseen."""
+    words = str(error).strip() or type(error).__name__
+    return words if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {words}"
+
+
+def named(photo: Path, error: Exception) -> str:
+    """The error in words that name the photograph."""
+    words = in_words(error)
+    return words if os.path.abspath(photo) in words else f"{photo}: {words}"
+
+
 def is_picture(path: Path) -> bool:
     """Whether a file's name says that it is a picture, and not a hidden one."""
     return path.suffix.lower() in SUFFIXES and path.name[0] != "."

@@ -33,7 +33,7 @@ from xaicore.networks.provenance import Provenance
 from xaicore.networks.recognise import ENDINGS, CannotRunError, Found, recognise
 from xaicore.networks.tail import EXACT
 from xaicore.networks.trials import check_places, made_up
-from xaicore.pictures.geometry import Resize
+from xaicore.pictures.geometry import Geometry, Resize
 from xaicore.pictures.reading import Photo, read_image
 
 TOGETHER = 8  # photographs read, fitted and run at a time, so that memory is bounded
@@ -172,7 +172,19 @@ class GapClassifier:
         return found
 
     def _predict_together(self, photos: Sequence[Photo], resize: Resize) -> list[Prediction]:
-        fitted = [self.preprocessing.fit(photo, resize) for photo in photos]
+        return self.predict_fitted(
+            photos, [self.preprocessing.fit(photo, resize) for photo in photos], resize
+        )
+
+    def predict_fitted(
+        self, photos: Sequence[Photo], fitted: Sequence[tuple[Photo, Geometry]], resize: Resize
+    ) -> list[Prediction]:
+        """Classify photographs that are fitted to the input already: together, if their inputs have one size.
+
+        Args:
+            photos: (H, W, 3) uint8 each. Of those only the shape counts here, and for a map.
+            fitted: of each, what :meth:`Preprocessing.fit` gave for this `resize`.
+        """
         inputs = [self.preprocessing.normalise(picture) for picture, _ in fitted]
         if len({x.shape for x in inputs}) == 1:
             maps, scores = self.forward(torch.stack(inputs))

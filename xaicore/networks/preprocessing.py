@@ -80,15 +80,17 @@ class Preprocessing:
 
     def fit(self, image: Photo, resize: Resize = "crop") -> tuple[Photo, Geometry]:
         """Resize and crop only: the picture that the network sees, and where the photo's pixels went."""
-        red, green, blue = (round(255 * value) for value in (self.mean * 3)[:3])
-        return fit(
-            image,
-            resize,
-            resize_size=self.resize_size,
-            crop_size=self.crop_size,
-            interpolation=self.interpolation,
-            fill=(red, green, blue),
-        )
+        return fit(image, resize, **self.fitting)
+
+    @property
+    def fitting(self) -> dict[str, Any]:
+        """What :func:`xaicore.pictures.geometry.fit` has to know, which needs no PyTorch."""
+        return {
+            "resize_size": self.resize_size,
+            "crop_size": self.crop_size,
+            "interpolation": self.interpolation,
+            "fill": tuple(round(255 * value) for value in (self.mean * 3)[:3]),
+        }
 
     def normalise(self, picture: Photo) -> Tensor:
         """(h, w, 3) uint8 → (channels, h, w) float32:  (value/255 − mean) / std  for each channel."""

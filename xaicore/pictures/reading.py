@@ -64,7 +64,7 @@ def read_image(
     if isinstance(source, str) and re.match("https?://", source, re.IGNORECASE):
         return decode(read_url(source), source, max_pixels, value_range)
     if isinstance(source, (str, os.PathLike)):
-        return decode(*_from_path(source), max_pixels, value_range)
+        return decode(*read_file(source), max_pixels, value_range)
     if hasattr(source, "read"):
         return decode(*_from_file(source), max_pixels, value_range)
     if isinstance(source, (list, tuple)):
@@ -81,8 +81,8 @@ def read_image(
     )
 
 
-def _from_path(source: str | os.PathLike[str]) -> tuple[bytes, str]:
-    """The bytes of the file, and its name."""
+def read_file(source: str | os.PathLike[str]) -> tuple[bytes, str]:
+    """The bytes of a picture's file, and its name; raises as :func:`read_image`."""
     if isinstance(source, str) and re.match(r"data:|\w[\w+.-]+://", source):
         raise ImageError(f"{source[:60]!r} is neither a path nor an address with http:// or https://.")
     try:

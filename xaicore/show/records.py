@@ -65,9 +65,9 @@ def record(explanation: Explanation, photo: str) -> dict[str, Any]:
     return {
         "photo": photo,
         "pixels_sha256": fingerprint(heat.image),
-        "weights": _weights(e.prediction.provenance),
+        "weights": weights_record(e.prediction.provenance),
         "settings": e.settings.as_record(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": versions(),
         "found": found,
     }
 
@@ -87,7 +87,13 @@ def _rivals(e: Explanation, most: int = 20) -> dict[str, Any]:
     return found
 
 
-def _weights(provenance: Provenance | str) -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of the packages that a result depends on."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def weights_record(provenance: Provenance | str) -> dict[str, str]:
+    """The weights as a record holds them; without source and checksum where nobody said them."""
     if isinstance(provenance, Provenance):
         return {name: getattr(provenance, name) for name in ("source", "title", "sha256")}
     return {"source": "", "title": provenance, "sha256": ""}
