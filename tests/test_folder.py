@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -193,18 +194,14 @@ def test_each_file_says_what_made_it(one: GapClassifier, photos: Path, tmp_path:
 
 RUN = """
 import sys
-from pathlib import Path
 sys.path.insert(0, {tests!r})
 from tiny_network import tiny
 from xaicore import Settings
 from xaicore.apps import folder, parts
 
 parts.SECONDS, parts.ROWS = 0.0, 5
-if __name__ == "__main__":
-    model = tiny(1, names=["ant", "bee", "crane", "crane", "dog", "elk"])
-    print("begin", flush=True)
-    folder.explain_folder({photos!r}, model, {out!r}, Settings(segments=20), classes=2, batch=3, workers=1)
-    print("end")
+model = tiny(1, names=["ant", "bee", "crane", "crane", "dog", "elk"])
+folder.explain_folder({photos!r}, model, {out!r}, Settings(segments=20), classes=2, batch=3, workers=1)
 """
 
 
@@ -409,10 +406,6 @@ def end_at_13(number: int) -> int:
     return number * number
 
 
-def die(number: int) -> int:
-    os._exit(1)
-
-
 @pytest.mark.slow
 def test_a_worker_that_dies_costs_one_item() -> None:
     found = list(each(end_at_13, range(40), 2, 8))
@@ -421,19 +414,23 @@ def test_a_worker_that_dies_costs_one_item() -> None:
 
 
 @pytest.mark.slow
-def test_workers_that_can_not_start_are_told(tmp_path: Path) -> None:
+def test_processes_that_die_as_they_start_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xaicore.apps.workers._begin", partial(os._exit, 1))
+    with pytest.raises(WorkersError, match="workers=0"):
+        list(each(abs, range(3), 1, 2))
+
+
+@pytest.mark.slow
+def test_the_caller_s_script_is_not_run_again(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from xaicore.apps.workers import each\nprint(list(each(abs, range(3), 1, 2)))\n"  # no __main__ guard
+        "from xaicore.apps.workers import each\n"
+        "print('once')\n"
+        "print([found for _, found in each(abs, range(3), 1, 2)])\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 1
-    assert WorkersError.__name__ in done.stderr and "__main__" in done.stderr
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment)
+    assert done.stdout == "once\n[0, 1, 2]\n", done.stderr
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])

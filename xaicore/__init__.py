@@ -29,6 +29,7 @@ from xaicore.regions.averages import RegionMap, average, secam, select, superpix
 from xaicore.regions.segmenters import SEGMENTERS, segmenter, superpixels
 
 if TYPE_CHECKING:
+    from xaicore.apps.folder import explain_folder
     from xaicore.networks.gap import GapClassifier, NotAGapClassifierError, gap_classifier
     from xaicore.networks.load import load_network, load_resnet50
     from xaicore.networks.preprocessing import Preprocessing
@@ -54,6 +55,7 @@ __all__ = [
     "class_activation_map",
     "contrastive_cam",
     "explain",
+    "explain_folder",
     "fit",
     "gap_classifier",
     "heat_map",
@@ -81,14 +83,15 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     homes = {
-        "gap": ("GapClassifier", "NotAGapClassifierError", "gap_classifier"),
-        "load": ("load_network", "load_resnet50"),
-        "preprocessing": ("Preprocessing",),
-        "weights": ("WeightsUnavailableError",),
+        "apps.folder": ("explain_folder",),
+        "networks.gap": ("GapClassifier", "NotAGapClassifierError", "gap_classifier"),
+        "networks.load": ("load_network", "load_resnet50"),
+        "networks.preprocessing": ("Preprocessing",),
+        "networks.weights": ("WeightsUnavailableError",),
     }
     for module, names in homes.items():
         if name in names:
-            return getattr(import_module(f"xaicore.networks.{module}"), name)
+            return getattr(import_module(f"xaicore.{module}"), name)
     raise AttributeError(f"module 'xaicore' has no attribute {name!r}")
 
 

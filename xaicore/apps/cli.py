@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, low, told in (
         ("best", 1, "how many classes of each photograph, those with the highest scores (default: 1)"),
-        ("workers", 0, "processes that read and cut photographs (default: half of the processors)"),
+        ("workers", 0, "processes that read and cut photographs (default: one a processor, at most 8)"),
     ):
         explain_.add_argument(
             f"--{name}", type=_from(low), metavar="N", help=f"with --format {TABLE}: {told}"

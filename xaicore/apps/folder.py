@@ -35,6 +35,7 @@ from xaicore.regions.segmenters import find_segmenter
 from xaicore.show.records import versions, weights_record
 
 AHEAD = 2  # batches' worth of photographs that are read before the network asks for them
+MOST_WORKERS = 8  # unless more are asked for: each takes some 150 MB
 WAITING = 4  # batches' worth of photographs of several input sizes, before an incomplete batch goes
 
 Row = dict[str, Any]
@@ -92,8 +93,8 @@ def explain_folder(
         settings: how to explain; with a target, that class of each photograph.
         classes: how many classes of each photograph, those with the highest scores. A class that the others
             are set against is passed over.
-        workers: processes besides this one; 0 for none. In a script, worker processes need the call to stand
-            below `if __name__ == "__main__":`. A segmenter of your own is called in this process.
+        workers: processes besides this one, 0 for none; by default as many as there are processors, but no
+            more than 8. They give way to the network. A segmenter of your own is called in this process.
         batch: photographs of one input size that go through the network together.
         progress: show a bar where somebody watches.
 
@@ -188,7 +189,12 @@ def _number(workers: int | None, settings: Settings) -> int:
     name = settings.segmenter
     if name is not None and not find_segmenter(name).cut.__module__.startswith("xaicore."):
         return 0
-    return max(1, (os.cpu_count() or 1) // 2) if workers is None else workers
+    return min(MOST_WORKERS, _processors()) if workers is None else workers
+
+
+def _processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # --- from photographs to rows ----------------------------------------------------------------------------

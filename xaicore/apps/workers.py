@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
+from types import ModuleType
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -32,7 +35,8 @@ def each(
     tried once more, in a process that has nothing else to do; one that kills that too is given up.
 
     Args:
-        function: it and its items are pickled. An error that it raises is raised here, and ends it all.
+        function: it and its items are pickled, so it stands in a module, and not in the caller's script. An
+            error that it raises is raised here, and ends it all.
         workers: how many processes; 0 runs the function in this one.
         ahead: how many items are taken before their results are asked for, at least 1.
 
@@ -75,15 +79,16 @@ class _Pool:
         self._pool: ProcessPoolExecutor | None = None
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
-        if self._pool is not None:
-            try:
-                return self._pool.submit(function, item)
-            except BrokenProcessPool:
-                self.close()
-        # forking a process that runs PyTorch's threads may leave the copy waiting for them
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(self._workers, context, _begin)
-        return self._pool.submit(function, item)
+        with _without_main():
+            if self._pool is not None:
+                try:
+                    return self._pool.submit(function, item)
+                except BrokenProcessPool:
+                    self.close()
+            # forking a process that runs PyTorch's threads may leave the copy waiting for them
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, context, _begin)
+            return self._pool.submit(function, item)
 
     def check(self) -> None:
         """See that a process starts at all."""
@@ -93,10 +98,8 @@ class _Pool:
             try:
                 self.submit(abs, 0).result()
             except BrokenProcessPool:
-                raise WorkersError(
-                    "The worker processes die as they start. In a script, call explain_folder() below "
-                    'if __name__ == "__main__":, since each process reads the script again; or say workers=0.'
-                ) from None
+                told = "The worker processes die as they start. Do without them: workers=0."
+                raise WorkersError(told) from None
 
     def close(self) -> None:
         if self._pool is not None:
@@ -104,10 +107,29 @@ class _Pool:
             self._pool = None
 
 
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that start meanwhile don't run the caller's script again.
+
+    Python's do, to find functions that are defined there. These need none, and a script that imports PyTorch
+    takes seconds, and one that calls this outside of `if __name__ == "__main__":` would begin all over.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _begin() -> None:
     """Ctrl-C is for the process that started this one; without that one there is nothing to do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        # A network's threads wait for one another, so a core that one of them lacks costs all cores. Better
+        # to fetch what it will need while it waits for it.
+        os.nice(10)
     import cv2
 
     cv2.setNumThreads(1)  # the other cores have their own photographs
