@@ -1,7 +1,7 @@
 """A table in a folder of Parquet files, which grows and is whole at any moment.
 
 `part-00000.parquet`, `part-00001.parquet`, … hold one row for each photograph and class. Each says in its
-schema's metadata, under `xaicore`, what made it: settings, weights, versions (:func:`made_by`).
+schema's metadata, under `xaicore`, what made it (:func:`xaicore.apps.folder.made_by`).
 """
 
 from __future__ import annotations

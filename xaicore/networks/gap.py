@@ -183,7 +183,8 @@ class GapClassifier:
 
         Args:
             photos: (H, W, 3) uint8 each. Of those only the shape counts here, and for a map.
-            fitted: of each, what :meth:`Preprocessing.fit` gave for this `resize`.
+            fitted: of each, what its fit to the input gave for this `resize`; see
+                :meth:`xaicore.networks.preprocessing.Preprocessing.fit`.
         """
         inputs = [self.preprocessing.normalise(picture) for picture, _ in fitted]
         if len({x.shape for x in inputs}) == 1:
