@@ -31,6 +31,7 @@ from xaicore.apps.folder import explain_folder
 from xaicore.apps.parts import Parts, PartsError
 from xaicore.apps.photos import NoPhotosError
 from xaicore.apps.workers import WorkersError, each
+from xaicore.maps.kinds import KINDS, map_kind
 from xaicore.pictures.samples import SAMPLES, sample_path
 from xaicore.regions.averages import Regions
 from xaicore.regions.labels import LabelMap
@@ -293,6 +294,36 @@ def test_a_photograph_that_changed_is_explained_again(
     assert (done.explained, done.before) == (1, 23)
     sums = {name: row["sha256"] for (name, _), row in rows(tmp_path / "out").items()}
     assert len(sums) == 24 and sums["0.png"] == sums["1.png"]
+
+
+def test_rows_of_a_photograph_that_can_not_be_read_now_stay(
+    one: GapClassifier, photos: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(photos, own)
+    paths = sorted(own.iterdir())
+    explain_folder(paths, one, tmp_path / "out", SETTINGS, workers=0)
+    before = rows(tmp_path / "out")
+    (own / "1.png").rename(own / "away")
+    done = explain_folder(paths, one, tmp_path / "out", SETTINGS, workers=0)
+    assert done.explained == 0 and [photo.name for photo, _ in done.failures] == ["1.png"]
+    assert rows(tmp_path / "out") == before
+
+
+def test_a_kind_of_ones_own_may_want_the_photograph(
+    one: GapClassifier, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "bright", None)  # so that it is gone afterwards
+    del KINDS["bright"]
+
+    @map_kind("bright")
+    def bright(prediction, c, shares):
+        """How bright the photograph is, in each cell."""
+        return np.full(prediction.feature_maps.shape[1:], prediction.image.mean())
+
+    with pytest.raises(ValueError, match="kind='bright' is your own"):
+        explain_folder(photos, one, tmp_path / "out", Settings(kind="bright"), workers=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_how_a_path_is_spelt_plays_no_part(

@@ -60,5 +60,9 @@ def test_the_committed_table_speaks_for_the_working_size():
     small, whole = rows[str(PIXELS)], rows["all"]
     assert PIXELS == EACH * segmenting.SEGMENTS
     assert float(small["boundary recall"]) > float(whole["boundary recall"]) - 0.01
+    assert (
+        max(float(row["boundary recall"]) for row in rows.values()) < float(small["boundary recall"]) + 0.02
+    )
+    assert float(small["undersegmentation"]) == min(float(row["undersegmentation"]) for row in rows.values())
     assert float(small["undersegmentation"]) < float(whole["undersegmentation"])
     assert float(small["achievable accuracy"]) > float(whole["achievable accuracy"])

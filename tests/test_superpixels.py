@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 from skimage.color import rgb2gray
 from skimage.data import astronaut
 from skimage.filters import sobel
@@ -19,7 +20,7 @@ from skimage.transform import rescale
 from xaicore import sample_image, superpixel_scores, superpixels
 from xaicore.regions import segmenters
 from xaicore.regions.labels import LabelMap, nearest
-from xaicore.regions.segmenters import SEGMENTERS, Segmenter, _attempts, few, segmenter
+from xaicore.regions.segmenters import PIXELS, SEGMENTERS, Segmenter, _attempts, cut, few, segmenter
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +327,8 @@ def test_what_a_segmenter_is_given_and_gives(monkeypatch) -> None:
     assert asked.pop() == ((10, 1024, 3), 100, {"mask": None})
 
     inside = np.indices((20, 2048))[0] >= 8
-    labels = half(2, "columns", mask=inside.astype(int))
+    few_pixels = round(10 * 1024 * inside.mean())
+    labels = superpixels(photo, 2, "columns", mask=inside.astype(int), pixels=few_pixels)
     assert (asked.pop()[2]["mask"] == (np.indices((10, 1024))[0] >= 4)).all()
     assert (np.ma.getmaskarray(labels) == ~inside).all()
     leave = True
@@ -437,3 +439,48 @@ def test_the_other_segmenters_are_scikit_images(photo: np.ndarray) -> None:
         "quickshift": False,
         "watershed": True,
     }
+
+
+@pytest.mark.parametrize("row", [150, 151, 152])
+def test_a_thin_mask_has_superpixels_whatever_its_rows(photo: np.ndarray, row: int) -> None:
+    large = np.asarray(Image.fromarray(photo).resize((400, 300)))
+    inside = np.zeros((300, 400), bool)
+    inside[row, 20:380] = True
+    labels = superpixels(large, 5, mask=inside)
+    assert (np.ma.getmaskarray(labels) == ~inside).all(), "all that is set is cut, and nothing else"
+
+
+def test_a_small_mask_is_cut_as_finely_as_a_photograph(photo: np.ndarray, monkeypatch) -> None:
+    sizes = []
+
+    def count(image: np.ndarray, segments: int, mask: np.ndarray) -> np.ndarray:
+        sizes.append(int(mask.sum()))
+        return np.ma.masked_array(np.arange(mask.size).reshape(mask.shape) % 100, ~mask)
+
+    monkeypatch.setitem(SEGMENTERS, "slic", Segmenter("slic", count, "", ""))
+    large = np.asarray(Image.fromarray(photo).resize((2000, 1500)))
+    inside = np.zeros((1500, 2000), bool)
+    inside[:300, :400] = True
+    superpixels(large, 100, mask=inside)
+    assert sizes[0] == pytest.approx(PIXELS, rel=0.05)
+
+
+def test_a_thin_strip_is_cut_along_its_length() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 50_000, 3), dtype=np.uint8)
+    with pytest.warns(UserWarning, match="of the 20"):
+        assert len(cut(noise, 20, sigma=2)) > 1
+
+
+def test_scores_of_a_cut_at_its_working_size(photo: np.ndarray) -> None:
+    large = np.asarray(Image.fromarray(photo).resize((400, 300)))
+    found, heat = cut(large), np.arange(300 * 400.0).reshape(300, 400)
+    np.testing.assert_array_equal(superpixel_scores(heat, found), superpixel_scores(heat, found.labels))
+
+
+def test_too_few_superpixels_are_told_where_they_were_asked_for(monkeypatch) -> None:
+    one = Segmenter("slic", lambda image, segments: np.zeros(image.shape[:2], int), "", "")
+    monkeypatch.setitem(SEGMENTERS, "slic", one)
+    for ask in (superpixels, cut):
+        with pytest.warns(UserWarning, match="1 of the 100 superpixels") as caught:
+            ask(np.zeros((200, 200, 3), np.uint8))
+        assert caught[0].filename == __file__

@@ -178,7 +178,7 @@ class Explanation:
 
     @property
     def peak(self) -> float:
-        """The largest value of what is drawn, in the map's units."""
+        """The largest value of the map, or of its averages, in the map's units; negative if all are."""
         if self.averages is not None:
             return float(np.nanmax(self.averages.scores))
         return float(np.nanmax(self.heat.at(within(self.heat.size))))

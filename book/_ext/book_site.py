@@ -293,7 +293,7 @@ NETWORK_COLUMNS = {
 
 
 class Speed(PackageTable):
-    """``{speed} PART``: what `make bench` measured of one part, such as "photo" or "method"."""
+    """``{speed} PART``: what `make bench` measured of one part, such as "photo" or "segments"."""
 
     required_arguments = 1
 

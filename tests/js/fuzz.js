@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs"
 import { readLink, takes, writeLink } from "../../xaicore/playground/js/state.js"
 import { data, vectors } from "./vectors.js"
 
-const [seconds, seed, most] = [2, 3, 5].map((at) => Number(process.argv[at]))
+const [seconds, seed, most] = [2, 3, 5].map(at => Number(process.argv[at]))
 const file = process.argv[4]
 const links = vectors.states.map((/** @type {any} */ one) => String(one.link))
 const names = [...data.controls.keys(), "__proto__", "constructor", "toString", "", "photo%00", "%", "ß"]

@@ -115,7 +115,10 @@ def make_again(
     explanation = explain(record.settings.look(model, image), record.settings)
     averages = explanation.averages
     if averages is not None and fingerprint(averages.cut.own) != record.labels_sha256:
-        raise ValueError("The superpixels are others than the record's: its packages were others.")
+        raise ValueError(
+            "The superpixels are others than the record's: it was made with other packages, or by an xaicore "
+            "that cut photographs at another size. Explain the photograph again."
+        )
     name, _ = outputs.claim(photo, stem, fingerprint(image))
     figure = outputs.folder / f"{name}.png"
     write_files({figure: figure_of(explanation)})

@@ -341,6 +341,7 @@ def _make_table(
 ) -> None:
     from xaicore.apps.folder import explain_folder
     from xaicore.apps.parts import PartsError
+    from xaicore.apps.workers import WorkersError
 
     try:
         done = explain_folder(
@@ -348,6 +349,9 @@ def _make_table(
         )
     except PartsError as error:
         parser.error(f"--out {error}")
+    except WorkersError as error:
+        failures.append(f"{error} On the command line that is --workers 0.")
+        return
     except ImportError as error:
         raise NoNetworkError(str(error)) from error
     failures += [words for _, words in done.failures]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -84,7 +84,8 @@ def explain_folder(
 
     Worker processes read, fit and cut the photographs while the network looks at others. Memory doesn't grow
     with their number, but for their names and checksums. Killed at any moment, it leaves a table of whole
-    rows; called again with the same arguments it goes on, and at most the last ten seconds are done again.
+    rows; called again with the same arguments it goes on, and only what was at work, or was
+    finished in the last ten seconds, is done again.
     A photograph that can't be explained is left out, told in the summary, and tried again next time.
 
     Args:
@@ -99,8 +100,9 @@ def explain_folder(
         progress: show a bar where somebody watches.
 
     Raises:
-        ValueError: an argument that can't be. Also PartsError: `out` holds other files, or rows that were
-            made by other settings or weights; and NoPhotosError: no picture in the folder.
+        ValueError: an argument that can't be, or a kind of map that isn't the package's own. Also PartsError:
+            `out` holds other files, or rows that were made by other settings or weights; and NoPhotosError:
+            no picture in the folder.
         ImportError: pyarrow or pycocotools is missing: `pip install "xaicore[many]"`.
         xaicore.apps.workers.WorkersError: no worker process can be started.
     """
@@ -120,13 +122,15 @@ def explain_folder(
             disable=not (progress and somebody_watches()),
         )
         with bar:
-            for photo, found in _explained(left, model, chosen, classes, _number(workers, chosen), batch):
-                if isinstance(found, str):
-                    failures.append((photo, found))
-                else:
-                    parts.add(found)
-                    explained += 1
-                bar.update()
+            made = _explained(left, model, chosen, classes, _number(workers, chosen), batch)
+            with closing(made):
+                for photo, found in made:
+                    if isinstance(found, str):
+                        failures.append((photo, found))
+                    else:
+                        parts.add(found)
+                        explained += 1
+                    bar.update()
     return Summary(Path(out), explained, before, tuple(failures), time.monotonic() - started)
 
 
@@ -160,6 +164,11 @@ def _checked(
         raise ValueError(
             f"classes={classes}, batch={batch}, workers={workers}: the first two are at least 1, and "
             "workers at least 0."
+        )
+    if not find_kind(settings.kind).cells.__module__.startswith("xaicore."):
+        raise ValueError(
+            f"kind={settings.kind!r} is your own and may look at the photograph, which is not kept here. "
+            "Use xaicore.explain() for each photograph."
         )
     against = settings.against
     if isinstance(against, str) and against not in (OTHERS, RIVALS):
@@ -202,7 +211,7 @@ def _processors() -> int:
 
 def _explained(
     photos: Sequence[Path], model: GapClassifier, settings: Settings, classes: int, workers: int, batch: int
-) -> Iterator[tuple[Path, list[Row] | str]]:
+) -> Generator[tuple[Path, list[Row] | str]]:
     """Each photograph with its rows, or why it has none; in the order in which batches are full."""
     models = [model.at_scale(scale) for scale in find_kind(settings.kind).scales]
     plan = Plan(settings, tuple(m.preprocessing.fitting for m in models))

@@ -139,7 +139,8 @@ class Parts:
         """The photographs that have no rows yet, in the same order.
 
         One that was explained from another folder, or under another spelling, counts as done if its file's
-        checksum is the same. One whose file has changed since is left to do, and its old rows are deleted.
+        checksum is the same. One whose file has changed since is left to do, and its old rows are deleted;
+        those of one that can't be read now stay.
         """
         content = {(done.spelt, done.sha256) for done in self._done.values()}
         spellings = {spelling for spelling, _ in content}
@@ -152,7 +153,9 @@ class Parts:
             return (spelt(photo), sums[photo]) in content if there is None else there.sha256 == sums[photo]
 
         done = {photo for photo in known if is_done(photo)}
-        self._drop({_place(photo) for photo in known if photo not in done} & self._done.keys())
+        # without a checksum it can't be read now, and says nothing of what was found then
+        changed = {_place(photo) for photo in known if photo not in done and sums[photo]}
+        self._drop(changed & self._done.keys())
         return [photo for photo in photos if photo not in done]
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -137,6 +137,7 @@ def contrast_with(prediction: Prediction, c: int, shares: Shares) -> Floats:
     weights = prediction.class_weights[c]
     if shares:
         q = np.fromiter(shares.values(), dtype=np.float64)
-        mean = q @ prediction.class_weights[list(shares)]
+        # in this thread alone: see xaicore.maps.drawing
+        mean = np.einsum("j,jk->k", q, prediction.class_weights[list(shares)])
         weights = (weights - mean).astype(weights.dtype)
     return class_activation_map(prediction.feature_maps, weights)

@@ -117,11 +117,6 @@ class HeatMap:
         """Whether the map sums to a score, or to a difference of scores."""
         return self.total is not None
 
-    @property
-    def constant(self) -> bool:
-        """Whether it is the same everywhere, but for rounding: then it says nothing about places."""
-        return is_constant(self.values)
-
     @cached_property
     def peak(self) -> float:
         """Its largest absolute value; of a photograph of more than a million pixels, at that size."""

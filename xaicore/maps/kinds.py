@@ -40,7 +40,8 @@ class Kind:
         scales: the input sizes that it looks at, as multiples of the network's usual one. With one size and
             `fuse` it takes whatever looks there are; with (1,) and no `fuse` the look at that size, or else
             the first.
-        fuse: from the maps of all looks, each drawn on the photograph's pixels, (H, W), to one; None for one.
+        fuse: from the maps of all looks to one, None for one look. Each is drawn on the photograph's pixels
+            or on blocks of them, so that (H, W) is of any size up to the photograph's.
         adds_up: whether mean(cells) + b_c − Σ q_j b_j = S_c − Σ q_j S_j. Only such a map is in units of the
             score.
         unit: what its values are in. `help`: the first line of the function's docstring.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Size = tuple[int, int]
 MILLION = 1_000_000
+LEAST = 8  # pixels of a side that a picture keeps when it is made smaller
 
 
 def within(size: Size, pixels: int = MILLION) -> Size:
@@ -20,9 +21,10 @@ def within(size: Size, pixels: int = MILLION) -> Size:
     factor = (pixels / (height * width)) ** 0.5
     if factor >= 1:
         return size
-    if min(height, width) * factor < 1:  # a thin strip keeps one row or column
-        factor = pixels / max(height, width)
-        return (1, min(width, round(width * factor))) if height < width else (min(height, pixels), 1)
+    if min(height, width) * factor < LEAST:  # a thin strip keeps its short side, or so much of it
+        least = min(height, width, LEAST)
+        long = max(1, min(max(height, width), pixels // least))
+        return (least, long) if height < width else (long, least)
     return round(height * factor), round(width * factor)
 
 

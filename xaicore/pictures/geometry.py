@@ -69,9 +69,9 @@ def fit(
     pad       longer side to `crop_size`, the rest filled with `fill` (0–255 RGB; ImageNet's mean colour)
     ========  ==========================================================================================
 
-    A photograph more than `2·GAP` times as large as what it becomes is first reduced by means over whole
-    blocks. No pixel of a photograph's input is then more than 4 of 255 levels from what the filter alone
-    gives.
+    A photograph at least `2·GAP` times as large as what it becomes is first reduced by means over whole
+    blocks. What the filter alone gives differs from that by a few of 255 levels, and by up to about 15 where
+    there are stripes a few pixels wide.
 
     Returns the input picture (h, w, 3) uint8 and its :class:`Geometry`. Raises ValueError for another mode,
     and ImageError for a strip too long for "full".

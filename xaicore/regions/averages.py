@@ -50,7 +50,10 @@ def superpixel_scores(heat: Floats | HeatMap, labels: Labels, statistic: Statist
         ValueError: another statistic, or a label map of another size than the map or without whole numbers.
     """
     values = np.asarray(heat)
-    return _scores(values, (~np.isnan(values)).astype(int), LabelMap.of(labels, values.shape), statistic)
+    cut = LabelMap.of(labels, values.shape)
+    if cut.index.shape != values.shape:  # one that was cut at a smaller size
+        cut = LabelMap.of(cut.labels)
+    return _scores(values, (~np.isnan(values)).astype(int), cut, statistic)
 
 
 def _scores(values: NDArray[Any], counts: NDArray[Any], cut: LabelMap, statistic: Statistic) -> Scores:
