@@ -18,8 +18,8 @@ with (speed.MEASURED / "speed.csv").open(newline="") as file:
         ("512 × 512", 1.5, 6.5),
         ("1200 × 800", 1.5, 6.5),
         ("2400 × 1602", 2, 7),
-        ("4000 × 3000", 2, 7),
-        ("6000 × 4000", 3, 7),
+        ("4000 × 3000", 2, 8),
+        ("6000 × 4000", 3, 8),
     ],
 )
 def test_a_photograph_takes_as_many_passes_as_the_page_promises(size, regions, focus):
