@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.cases import FINER, INPUT, Case, central_square
 from benchmarks.methods import CANDIDATES, OURS, drawn, guided, in_contrast, several_cuts, variant
+from benchmarks.patches import patches
 from xaicore import cam, heat_map, secam
 from xaicore.evaluation.randomisation import rank_correlation
 
@@ -21,7 +22,7 @@ def test_ours_are_the_functions_of_the_book(case):
     expected = heat_map(looks, 22, "focus").values
     close = OURS["focus"](replace(case, photo=case.picture, memory={}), 0)
     np.testing.assert_allclose(close, expected, atol=1e-3)
-    averaged = secam(looks.first, 22, segments=100).map
+    averaged = secam(looks.first, 22, labels=patches(case.picture)).map
     np.testing.assert_allclose(OURS["SeCAM"](case, 0), averaged, atol=1e-3)
 
 

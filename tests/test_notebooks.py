@@ -283,8 +283,15 @@ def test_figure_names_are_unique_in_the_whole_book():
 
 
 def test_xaicore_imports_only_its_dependencies():
-    files = sorted((ROOT / "xaicore").rglob("*.py"))
-    assert {path: foreign(ast.parse(path.read_text())) for path in files} == {path: [] for path in files}
+    """Two modules need an extra to write a table, and ask for it only then."""
+    folder = ROOT / "xaicore"
+    trees = {path: ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))}
+    tables = {folder / "apps/parts.py", folder / "regions/masks.py"}
+    found = {path: foreign(tree, ["many"] * (path in tables)) for path, tree in trees.items()}
+    assert found == {path: [] for path in trees}
+    for path in tables:
+        at_once = [node for node in trees[path].body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        assert foreign(ast.Module(at_once, [])) == [], path
 
 
 # --- each rule sees what breaks it -----------------------------------------------------------------------
