@@ -37,7 +37,6 @@ from xaicore.regions.segmenters import superpixels
 
 TABLE = Path(__file__).resolve().parent.parent / "xaicore/book/measured/segmenting.csv"
 SIZES = (20_000, 40_000, 80_000)  # and all
-
 ITERATIONS = (2, 5, 10)
 NEAR = 2  # pixels
 

@@ -34,6 +34,7 @@ from docutils import nodes
 from docutils.parsers.rst.directives.images import Image
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
 
@@ -256,16 +257,32 @@ class MapKinds(PackageTable):
         ]
 
 
-class Networks(PackageTable):
+def measured(name: str, env: BuildEnvironment) -> str:
+    """The text of a file of `xaicore/book/measured`; a page that shows it is built again when it changes."""
+    path = ROOT / "xaicore/book/measured" / name
+    env.note_dependency(str(path))
+    return path.read_text(encoding="utf-8")
+
+
+class MeasuredTable(PackageTable):
+    """A table of what a command of the Makefile measured, from a CSV file."""
+
+    file: str
+
+    def measurements(self, **wanted: str) -> list[dict[str, str]]:
+        """The file's rows that have these values in these columns."""
+        rows = csv.DictReader(io.StringIO(measured(self.file, self.env)))
+        return [row for row in rows if all(row[column] == value for column, value in wanted.items())]
+
+
+class Networks(MeasuredTable):
     """``{networks} yes`` or ``{networks} no``: the architectures that `make networks` measured."""
 
     required_arguments = 1
+    file = "networks.csv"
 
     def rows(self) -> list[tuple[str, ...]]:
-        path = ROOT / "xaicore/book/measured/networks.csv"
-        self.env.note_dependency(str(path))
-        with path.open(newline="", encoding="utf-8") as file:
-            table = [row for row in csv.DictReader(file) if row["accepted"] == self.arguments[0]]
+        table = self.measurements(accepted=self.arguments[0])
         self.head = tuple(NETWORK_COLUMNS[self.arguments[0]])
         for row in table:
             row["error"] = power_of_ten(row["error"])
@@ -292,16 +309,14 @@ NETWORK_COLUMNS = {
 }
 
 
-class Speed(PackageTable):
+class Speed(MeasuredTable):
     """``{speed} PART``: what `make bench` measured of one part, such as "photo" or "segments"."""
 
     required_arguments = 1
+    file = "speed.csv"
 
     def rows(self) -> list[tuple[str, ...]]:
-        path = ROOT / "xaicore/book/measured/speed.csv"
-        self.env.note_dependency(str(path))
-        with path.open(newline="", encoding="utf-8") as file:
-            table = [row for row in csv.DictReader(file) if row["part"] == self.arguments[0]]
+        table = self.measurements(part=self.arguments[0])
         names = list(dict.fromkeys(row["measure"] for row in table))
         found: dict[str, list[str]] = {}
         for row in table:
@@ -312,19 +327,16 @@ class Speed(PackageTable):
         return [(what, *cells) for what, cells in found.items()]
 
 
-class MethodTimes(PackageTable):
+class MethodTimes(MeasuredTable):
     """``{method-times}``: what one map takes by each method that `make evaluate` measured with ResNet50."""
 
     head = ("method", "forward passes", "photographs")
+    file = "evaluation.csv"
 
     def rows(self) -> list[tuple[str, ...]]:
-        path = ROOT / "xaicore/book/measured/evaluation.csv"
-        self.env.note_dependency(str(path))
         found: dict[str, list[float]] = {}
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if (row["network"], row["measure"]) == ("ResNet50", "time in passes"):
-                    found.setdefault(row["method"], []).append(float(row["value"]))
+        for row in self.measurements(network="ResNet50", measure="time in passes"):
+            found.setdefault(row["method"], []).append(float(row["value"]))
         rows = sorted((statistics.median(times), name, len(times)) for name, times in found.items())
         return [(name, short(str(time)), str(count)) for time, name, count in rows]
 
@@ -333,9 +345,7 @@ class Machine(SphinxDirective):
     """``{machine}``: a sentence on what `make bench` ran on."""
 
     def run(self) -> list[nodes.Node]:
-        path = ROOT / "xaicore/book/measured/speed.json"
-        self.env.note_dependency(str(path))
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(measured("speed.json", self.env))
         packages = ", ".join(f"{name} {version}" for name, version in held["packages"].items())
         text = (
             f"Measured on {held['date']} on {held['threads']} threads of a processor that calls itself "
